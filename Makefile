@@ -1,0 +1,75 @@
+# hyperband: hyperparameter tuning inside PostgreSQL
+#
+#   make, make install, make installcheck   as in any PGXS extension
+#   make demo        install what is missing, tune real tables in a private cluster, show what happened
+#   make test        install what is missing, run every test in private clusters
+#   make check-core  unit tests of core, compute, learn and tune, without a server header
+#
+# PGXS builds one of MODULE_big and PROGRAM: the library is its, the trainer has a rule of its own.
+EXTENSION = hyperband
+MODULE_big = hyperband
+DATA = $(wildcard sql/hyperband--*.sql)
+
+# The server's library never links or loads BLAS: the reference provider alone serves prediction.
+CORE_SRC := $(wildcard src/core/*.c)
+COMPUTE_SRC := $(wildcard src/compute/*.c)
+LEARN_SRC := $(wildcard src/learn/*.c)
+TUNE_SRC := $(wildcard src/tune/*.c)
+TRAINER_SRC := $(wildcard src/trainer/*.c)
+PG_SRC := $(wildcard src/pg/*.c)
+SERVER_COMPUTE_SRC := $(filter-out src/compute/openblas% src/compute/cuda%,$(COMPUTE_SRC))
+
+OBJS = $(patsubst %.c,%.o,$(CORE_SRC) $(SERVER_COMPUTE_SRC) $(LEARN_SRC) $(TUNE_SRC) $(PG_SRC))
+TRAINER_OBJS = $(patsubst %.c,%.o,$(CORE_SRC) $(COMPUTE_SRC) $(LEARN_SRC) $(TRAINER_SRC))
+TRAINER = hyperband_trainer
+
+PG_CPPFLAGS = -Isrc
+PG_CFLAGS = -O3 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare
+# PostgreSQL 15's own headers declare variables in the middle of blocks only by accident; ours do on purpose.
+PG_CFLAGS += -Wno-declaration-after-statement
+SHLIB_LINK = -lxxhash -lm
+
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(filter-out sql/hyperband--%,$(wildcard sql/*.sql))))
+REGRESS_OPTS = --load-extension=hyperband
+
+EXTRA_CLEAN = $(TRAINER) build $(TRAINER_OBJS)
+
+# Bitcode would be built from flags that differ a file; nothing here gains from inlining into queries.
+override with_llvm := no
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(PGXS),)
+include $(PGXS)
+
+all: $(TRAINER)
+
+install: install-trainer
+installdirs: installdirs-trainer
+uninstall: uninstall-trainer
+
+.PHONY: install-trainer installdirs-trainer uninstall-trainer
+installdirs-trainer:
+	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)'
+install-trainer: $(TRAINER) installdirs-trainer
+	$(INSTALL_PROGRAM) $(TRAINER) '$(DESTDIR)$(pkglibdir)/$(TRAINER)'
+uninstall-trainer:
+	rm -f '$(DESTDIR)$(pkglibdir)/$(TRAINER)'
+endif
+
+# Kernels for one instruction set each; which one runs is decided at run time.
+ifeq ($(shell uname -m),x86_64)
+src/compute/%_avx2.o: CFLAGS += -mavx2 -mfma
+src/compute/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+endif
+
+OPENBLAS_LIBS ?= $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas)
+
+$(TRAINER): $(TRAINER_OBJS)
+	$(CC) $(CFLAGS) $(TRAINER_OBJS) $(LDFLAGS) $(OPENBLAS_LIBS) -lxxhash -lm -lpthread -o $@
+
+# Headers are few: rebuild everything when one changes.
+$(OBJS) $(TRAINER_OBJS): $(wildcard src/*/*.h)
+
+include test/unit/unit.mk
+include test/test.mk

@@ -1,0 +1,69 @@
+/*
+ * metrics.h - the metrics of SQL, one registry
+ *
+ * error, log_loss, auc (Mann-Whitney with ties; more classes: macro one-versus-rest), rmse, mae,
+ * r2.  All metrics of a task are computed at each rung; the study's own one, negated where higher
+ * is better, is its loss.  Sums are in double.  NaN stands for SQL NULL (auc with one class, r2 of
+ * a constant target, log_loss of hinge).
+ */
+#ifndef HB_METRICS_H
+#define HB_METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/dataset.h"
+#include "core/host.h"
+#include "core/status.h"
+
+typedef enum HbMetricId
+{
+	HB_METRIC_ERROR,
+	HB_METRIC_LOG_LOSS,
+	HB_METRIC_AUC,
+	HB_METRIC_RMSE,
+	HB_METRIC_MAE,
+	HB_METRIC_R2,
+	HB_METRIC_COUNT
+} HbMetricId;
+
+typedef struct HbMetric
+{
+	const char *name;
+	HbTask task;
+	bool higher_is_better;
+	const char *description;
+} HbMetric;
+
+extern const HbMetric hb_metrics[HB_METRIC_COUNT];
+
+/* By name; -1 where there is none. */
+extern int hb_metric_find(const char *name);
+
+/* The task's default: error or rmse. */
+extern HbMetricId hb_metric_default(HbTask task);
+
+/* What is minimised. */
+extern double hb_metric_loss(HbMetricId metric, double value);
+
+/* The values of one evaluation; those of the other task stay NaN. */
+typedef struct HbMetrics
+{
+	double value[HB_METRIC_COUNT];
+} HbMetrics;
+
+/*
+ * scores: [n][outputs], row-major.  Classification: probabilities, or with calibrated = false raw scores
+ * (hinge: one score where outputs = 2 still comes as two columns, -s/2 and s/2), labels 0..outputs-1.
+ * weight: NULL or n row weights.
+ */
+extern bool hb_metrics_classification(const HbHost *host, const float *scores, const uint32_t *labels,
+									  const float *weight, size_t n, uint32_t outputs, bool calibrated,
+									  HbMetrics *out, HbStatus *status);
+
+/* prediction and target in any unit; scale turns them into the target's own unit. */
+extern bool hb_metrics_regression(const float *prediction, const float *target, const float *weight,
+								  size_t n, double scale, HbMetrics *out, HbStatus *status);
+
+#endif /* HB_METRICS_H */

@@ -1,0 +1,39 @@
+/*
+ * compat.h - the one place that knows PostgreSQL's versions (15 to 18)
+ */
+#ifndef HB_COMPAT_H
+#define HB_COMPAT_H
+
+#include "postgres.h"
+
+#if PG_VERSION_NUM < 150000
+#error "hyperband needs PostgreSQL 15 or later"
+#endif
+
+/* 16 moved the ACL checks of single catalogs into object_aclcheck. */
+#include "utils/acl.h"
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_namespace.h"
+#define hb_namespace_aclcheck(oid, role, mode) \
+	object_aclcheck(NamespaceRelationId, (oid), (role), (mode))
+#else
+#define hb_namespace_aclcheck(oid, role, mode) pg_namespace_aclcheck((oid), (role), (mode))
+#endif
+
+/* 17 renamed the database check, too, and gave WaitEventSets a resource owner. */
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_database.h"
+#define hb_database_aclcheck(oid, role, mode) \
+	object_aclcheck(DatabaseRelationId, (oid), (role), (mode))
+#else
+#define hb_database_aclcheck(oid, role, mode) pg_database_aclcheck((oid), (role), (mode))
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#include "utils/resowner.h"
+#define hb_create_wait_event_set(context, n) CreateWaitEventSet(CurrentResourceOwner, (n))
+#else
+#define hb_create_wait_event_set(context, n) CreateWaitEventSet((context), (n))
+#endif
+
+#endif /* HB_COMPAT_H */

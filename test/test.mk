@@ -1,0 +1,1 @@
+# make demo and make test: see test/run and test/demo.
