@@ -55,6 +55,9 @@ install-trainer: $(TRAINER) installdirs-trainer
 	$(INSTALL_PROGRAM) $(TRAINER) '$(DESTDIR)$(pkglibdir)/$(TRAINER)'
 uninstall-trainer:
 	rm -f '$(DESTDIR)$(pkglibdir)/$(TRAINER)'
+else
+all install installcheck:
+	@echo 'pg_config not found: install postgresql-server-dev-15, or run test/install-deps' >&2; exit 1
 endif
 
 # Kernels for one instruction set each; which one runs is decided at run time.

@@ -1,1 +1,6 @@
-# make demo and make test: see test/run and test/demo.
+# make demo and make test install what is missing first, so they work before PGXS is there.
+.PHONY: demo test
+demo:
+	@test/demo/demo.sh
+test:
+	@test/run

@@ -112,13 +112,21 @@ typedef enum HbPart
 /* Checks sizes and offsets of a mapping of length bytes and fills the pointers; 08P01 if wrong. */
 extern bool hb_dataset_open(const void *base, size_t length, HbDataset *dataset, HbStatus *status);
 
+/*
+ * Checks that each column lies within a record of record_bytes, has a width that fits its kind, and that together
+ * they fill exactly the given number of inputs; 08P01 if not.  For columns that come from elsewhere than this
+ * data set's header, such as the encoder of an EVALUATE job.
+ */
+extern bool hb_columns_check(const HbColumn *columns, uint32_t ncolumns, uint32_t inputs,
+							 uint64_t record_bytes, HbStatus *status);
+
 /* Row numbers and their count of one part. */
 extern const uint32_t *hb_dataset_part(const HbDataset *dataset, HbPart part, uint64_t *count);
 
 /*
- * How records become inputs.  remap: NULL, or for each category column a table from the data set's codes
- * to the model's (remap[c][code], levels entries; HB_CODE_OTHER where the model has no such level),
- * used when a model of an earlier study is evaluated on this data set.
+ * How records become inputs.  remap: NULL, or for each category column (NULL for others) a table from the
+ * data set's codes to the model's (remap[c][code], always HB_MAX_LEVELS entries; HB_CODE_OTHER where the model
+ * has no such level), used when a model of an earlier study is evaluated on this data set.
  */
 typedef struct HbEncoder
 {

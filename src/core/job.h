@@ -125,6 +125,9 @@ extern bool hb_unpack_curve(const void *payload, size_t length, HbCurvePoint *po
 extern void hb_pack_result(HbWriter *writer, const HbJobResult *result);
 extern bool hb_unpack_result(const HbHost *host, const void *payload, size_t length,
 							 HbJobResult *result, HbStatus *status);
+/* Release what an unpacker allocated; the views into the payload are the caller's. */
+extern void hb_job_release(const HbHost *host, HbJob *job);
+extern void hb_result_release(const HbHost *host, HbJobResult *result);
 extern void hb_pack_failure(HbWriter *writer, uint64_t job_id, const HbStatus *failure);
 extern bool hb_unpack_failure(const void *payload, size_t length, uint64_t *job_id, HbStatus *failure,
 							  HbStatus *status);

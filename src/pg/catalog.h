@@ -27,6 +27,12 @@ typedef struct HbCatalogScope
 extern void hb_catalog_enter(HbCatalogScope *scope);
 extern void hb_catalog_leave(HbCatalogScope *scope);
 
+/*
+ * A scope for prediction: only reads, under the caller's active snapshot, and changes nothing that a parallel worker
+ * may not change (no transaction characteristics), so that STABLE, PARALLEL SAFE functions can use it.
+ */
+extern void hb_catalog_enter_read(HbCatalogScope *scope);
+
 /* Supervisor only: a whole transaction around a scope: read-write, synchronous_commit on, no timeouts.  begin
  * returns false, with the transaction already ended, when the extension is gone from the database. */
 extern bool hb_catalog_begin(HbCatalogScope *scope);
@@ -173,6 +179,25 @@ extern void hb_checkpoint_delete(int64 trial_id, int64 resource);
 extern bool hb_best_evaluation(int64 study_id, int64 *trial_id, int64 *number, int *rung,
 							   int64 *resource, double *loss, double *tie_loss);
 
+/* catalog_progress.c: the study's row of view progress; false where there is none. Numbers that are NULL: NaN or 0. */
+typedef struct HbProgressRow
+{
+	char *state; /* interrupted, too */
+	char *bar;
+	int rungs_done;
+	int rungs;
+	int trials_running;
+	int trials_done;
+	int trials;
+	int64 resource_spent;
+	int64 resource_planned;
+	double best_loss;
+	double best_metric_value;
+	double elapsed;
+} HbProgressRow;
+
+extern bool hb_progress_get(int64 study_id, HbProgressRow *row);
+
 /* A model version. */
 typedef struct HbModelRow
 {
@@ -210,6 +235,10 @@ extern HbModelRow *hb_model_get_by_id(int64 model_id);
 extern void *hb_model_bytes(int64 model_id, int64 total_bytes, int64 crc);
 /* Owners (not role itself) that granted name to role or to a role it has the privileges of. */
 extern Oid *hb_model_granting_owners(const char *name, Oid role, int *n);
+/* Owners of models of that name. */
+extern Oid *hb_model_owners(const char *name, int *n);
+/* Whether there is a study of that name whose owner is role or a role that it has the privileges of. */
+extern bool hb_study_named(const char *name, Oid role);
 extern bool hb_model_promote(Oid owner, const char *name, int version); /* false: it was current already */
 extern int hb_model_delete(Oid owner, const char *name, int version);	/* 0: all; returns versions deleted */
 extern bool hb_model_exists(Oid owner, const char *name, int version);	/* 0: any version */

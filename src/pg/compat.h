@@ -36,4 +36,12 @@
 #define hb_create_wait_event_set(context, n) CreateWaitEventSet((context), (n))
 #endif
 
+/* How many transactions have completed, as snapshots count them; 17 renamed the structure. */
+#include "access/transam.h"
+#if PG_VERSION_NUM >= 170000
+#define hb_xact_completion_count() (TransamVariables->xactCompletionCount)
+#else
+#define hb_xact_completion_count() (ShmemVariableCache->xactCompletionCount)
+#endif
+
 #endif /* HB_COMPAT_H */

@@ -13,7 +13,11 @@
 /* Asks for one supervisor for owner's queue in this database when the current transaction commits. */
 extern void hb_launch_at_commit(Oid owner, int64 study_id);
 
-/* True when study_id was asked for by this very transaction (hyperband_wait refuses it with 55000). */
+/* Sends SIGINT ("look at cancel_requested now") to the study's supervisor when the current transaction commits; nothing
+ * happens where nobody holds the study. */
+extern void hb_signal_at_commit(Oid owner, int64 study_id);
+
+/* True when study_id was asked for or cancelled by this very transaction (hyperband_wait refuses it with 55000). */
 extern bool hb_launch_pending(int64 study_id);
 
 /* Registers a supervisor for owner now (no transaction needed); false: no worker slot is free. */

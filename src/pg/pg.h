@@ -34,6 +34,16 @@ typedef enum HbDevice
 extern const char *hb_device_name(int device);
 extern bool hb_device_parse(const char *name, int *device);
 
+/*
+ * module.c: the user's hyperband.* settings as a jsonb object of texts for study.settings, and back into this process (the
+ * supervisor, outside a transaction or in one that commits).
+ */
+extern Jsonb *hb_settings_capture(void);
+extern void hb_settings_apply(Jsonb *settings);
+
+/* module.c: whether hyperband.fault is "point:action"; always false unless built with -DHB_TESTING. */
+extern bool hb_fault(const char *point, const char *action);
+
 /* module.c: a host that allocates in CurrentMemoryContext (NULL instead of an error). */
 extern const HbHost hb_host_pg;
 

@@ -30,4 +30,4 @@ build/unit/test_%: test/unit/test_%.c $(UNIT_OBJ) $(UNIT_HEADERS)
 
 .PHONY: check-core
 check-core: $(UNIT_BIN)
-	prove --exec '' $(UNIT_BIN)
+	prove $(PROVE_FLAGS) --exec '' $(UNIT_BIN)

@@ -1,0 +1,625 @@
+/* hyperband--1.0.sql: the catalog in schema hyperband, its views, and the SQL functions */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION hyperband" to load this file. \quit
+
+-- No IF NOT EXISTS: a schema that somebody else made beforehand would stay theirs.
+CREATE SCHEMA hyperband;
+COMMENT ON SCHEMA hyperband IS 'catalog of hyperband: studies, trials, loss curves and models; USAGE is the permission to tune';
+
+/*
+ * Tables. Only the extension's functions write them, as the extension's owner. States are text with a CHECK, so
+ * that a later release can add one; names are text with an oid beside them as a hint only, so that one vanished table
+ * cannot fail a whole restore. Every child carries study_id, so that row security is cheap.
+ */
+CREATE TABLE hyperband.study (
+	study_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	owner regrole NOT NULL,
+	kind text NOT NULL DEFAULT 'table' CHECK (kind IN ('table', 'function', 'external')),
+	state text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+	name text,
+	relation text,
+	relation_oid oid,
+	objective text,
+	target text,
+	features text[],
+	task text CHECK (task IN ('classification', 'regression')),
+	model text,
+	metric text,
+	direction text CHECK (direction IN ('minimize', 'maximize')),
+	sampler text NOT NULL,
+	scheduler text NOT NULL,
+	resource text NOT NULL,
+	device text,
+	search_space jsonb,
+	options jsonb NOT NULL DEFAULT '{}',
+	max_resource integer CHECK (max_resource >= 1),
+	min_resource integer NOT NULL CHECK (min_resource >= 1),
+	eta integer NOT NULL CHECK (eta >= 2),
+	n_trials integer CHECK (n_trials >= 1),
+	trainers integer CHECK (trainers >= 1),
+	settings jsonb NOT NULL DEFAULT '{}',
+	validation float8,
+	seed bigint NOT NULL,
+	split_seed bigint NOT NULL DEFAULT 0,
+	time_limit interval,
+	rows_train bigint,
+	rows_validation bigint,
+	rows_skipped bigint,
+	fingerprint bytea,
+	versions jsonb,
+	resource_planned bigint,
+	resource_spent bigint NOT NULL DEFAULT 0,
+	best_trial_id bigint,
+	best_loss float8,
+	cancel_requested boolean NOT NULL DEFAULT false,
+	system_identifier bigint NOT NULL,
+	sqlstate text,
+	error text,
+	detail text,
+	hint text,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	started_at timestamptz,
+	finished_at timestamptz
+);
+CREATE INDEX study_owner_idx ON hyperband.study (owner);
+CREATE INDEX study_active_idx ON hyperband.study (state, study_id) WHERE state IN ('queued', 'running');
+COMMENT ON TABLE hyperband.study IS 'one tuning run: a data set, a model family, a search space, a sampler, a scheduler, a seed';
+COMMENT ON COLUMN hyperband.study.owner IS 'role that started it, whose rights it reads with';
+COMMENT ON COLUMN hyperband.study.kind IS 'table: trained here; function: a SQL function is minimised; external: workers ask and tell';
+COMMENT ON COLUMN hyperband.study.state IS 'queued, running, done, failed or cancelled; view progress tells running from interrupted';
+COMMENT ON COLUMN hyperband.study.name IS 'name of the model that its winner becomes a version of';
+COMMENT ON COLUMN hyperband.study.relation IS 'table or view it learns from, as quoted, schema-qualified text';
+COMMENT ON COLUMN hyperband.study.relation_oid IS 'oid of the relation when the study was made: a hint only';
+COMMENT ON COLUMN hyperband.study.objective IS 'function to minimise, of a study of kind function';
+COMMENT ON COLUMN hyperband.study.target IS 'column to predict';
+COMMENT ON COLUMN hyperband.study.features IS 'columns to predict from; what was used, once the data is read';
+COMMENT ON COLUMN hyperband.study.task IS 'classification or regression; NULL until the data is read';
+COMMENT ON COLUMN hyperband.study.model IS 'model family, see hyperband_models()';
+COMMENT ON COLUMN hyperband.study.metric IS 'what is compared on the validation rows';
+COMMENT ON COLUMN hyperband.study.direction IS 'minimize or maximize, of the metric; loss is always what is minimised';
+COMMENT ON COLUMN hyperband.study.resource IS 'what a trial is given more of as it survives';
+COMMENT ON COLUMN hyperband.study.max_resource IS 'resource of a trial that survives every rung; NULL: no horizon';
+COMMENT ON COLUMN hyperband.study.eta IS 'one trial in eta goes on at each rung';
+COMMENT ON COLUMN hyperband.study.n_trials IS 'number of configurations asked for; NULL: as many as the plan has';
+COMMENT ON COLUMN hyperband.study.trainers IS 'trainer processes';
+COMMENT ON COLUMN hyperband.study.settings IS 'the user''s hyperband.* settings when the study was made';
+COMMENT ON COLUMN hyperband.study.validation IS 'fraction of the rows that validate';
+COMMENT ON COLUMN hyperband.study.seed IS 'of every random draw but the split';
+COMMENT ON COLUMN hyperband.study.split_seed IS 'of the split into training and validation rows: one for all studies of a model';
+COMMENT ON COLUMN hyperband.study.rows_skipped IS 'rows without a target';
+COMMENT ON COLUMN hyperband.study.fingerprint IS 'digest of the rows and columns that were read, to notice a changed table on resume';
+COMMENT ON COLUMN hyperband.study.versions IS 'of extension, server, provider, kernel and BLAS: what bit-identical results depend on';
+COMMENT ON COLUMN hyperband.study.resource_planned IS 'units of resource of the whole plan';
+COMMENT ON COLUMN hyperband.study.resource_spent IS 'units of resource trained and recorded so far';
+COMMENT ON COLUMN hyperband.study.best_trial_id IS 'trial of the best evaluation so far';
+COMMENT ON COLUMN hyperband.study.best_loss IS 'loss of the best evaluation so far';
+COMMENT ON COLUMN hyperband.study.system_identifier IS 'of the cluster it was made on: a restored dump starts nothing by itself';
+COMMENT ON COLUMN hyperband.study.sqlstate IS 'of the error that a failed study ended with';
+
+CREATE TABLE hyperband.bracket (
+	study_id bigint NOT NULL REFERENCES hyperband.study ON DELETE CASCADE,
+	bracket integer NOT NULL,
+	trials integer NOT NULL CHECK (trials >= 1),
+	min_resource integer NOT NULL CHECK (min_resource >= 1),
+	rungs integer NOT NULL CHECK (rungs >= 1),
+	PRIMARY KEY (study_id, bracket)
+);
+COMMENT ON TABLE hyperband.bracket IS 'one run of Successive Halving within a study';
+COMMENT ON COLUMN hyperband.bracket.bracket IS 's + k * (s_max + 1), s the number of cuts, k the repetition of the plan';
+COMMENT ON COLUMN hyperband.bracket.trials IS 'trials that start in it';
+COMMENT ON COLUMN hyperband.bracket.min_resource IS 'resource at its first rung';
+COMMENT ON COLUMN hyperband.bracket.rungs IS 'number of rungs, the last one without a cut';
+
+CREATE TABLE hyperband.trial (
+	trial_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	study_id bigint NOT NULL REFERENCES hyperband.study ON DELETE CASCADE,
+	number integer NOT NULL CHECK (number >= 1),
+	bracket integer NOT NULL,
+	config jsonb NOT NULL,
+	state text NOT NULL DEFAULT 'waiting'
+		CHECK (state IN ('waiting', 'running', 'stopped', 'completed', 'diverged', 'failed', 'cancelled')),
+	rung integer CHECK (rung >= 0),
+	resource integer NOT NULL DEFAULT 0 CHECK (resource >= 0),
+	attempt integer NOT NULL DEFAULT 0,
+	loss float8,
+	metrics jsonb,
+	sqlstate text,
+	error text,
+	started_at timestamptz,
+	finished_at timestamptz,
+	UNIQUE (study_id, number)
+);
+CREATE INDEX trial_study_state_idx ON hyperband.trial (study_id, state);
+COMMENT ON TABLE hyperband.trial IS 'one hyperparameter configuration of a study';
+COMMENT ON COLUMN hyperband.trial.number IS 'from 1 in the order of the plan, largest bracket first';
+COMMENT ON COLUMN hyperband.trial.config IS 'values of the search space''s active parameters';
+COMMENT ON COLUMN hyperband.trial.state IS 'waiting, running, stopped (cut at a rung), completed (reached its last rung), diverged, failed or cancelled';
+COMMENT ON COLUMN hyperband.trial.rung IS 'of its last evaluation; NULL before the first';
+COMMENT ON COLUMN hyperband.trial.resource IS 'resource it has been trained for';
+COMMENT ON COLUMN hyperband.trial.attempt IS 'raised whenever it is given to a trainer; results of an older attempt are ignored';
+COMMENT ON COLUMN hyperband.trial.loss IS 'at its last rung: the metric, negated where higher is better';
+COMMENT ON COLUMN hyperband.trial.metrics IS 'all metrics of the task at its last rung';
+
+CREATE TABLE hyperband.evaluation (
+	trial_id bigint NOT NULL REFERENCES hyperband.trial ON DELETE CASCADE,
+	rung integer NOT NULL CHECK (rung >= 0),
+	study_id bigint NOT NULL REFERENCES hyperband.study ON DELETE CASCADE,
+	resource integer NOT NULL,
+	attempt integer NOT NULL,
+	seq integer,
+	loss float8,
+	metrics jsonb NOT NULL DEFAULT '{}',
+	seconds float8,
+	rank integer,
+	promoted boolean,
+	recorded_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (trial_id, rung)
+);
+CREATE INDEX evaluation_study_rung_idx ON hyperband.evaluation (study_id, rung);
+COMMENT ON TABLE hyperband.evaluation IS 'a trial''s result at a rung, and whether it was promoted there';
+COMMENT ON COLUMN hyperband.evaluation.seq IS 'position of its decision among the decisions of the study';
+COMMENT ON COLUMN hyperband.evaluation.loss IS 'the metric on the validation rows, negated where higher is better; NULL where it is undefined';
+COMMENT ON COLUMN hyperband.evaluation.metrics IS 'all metrics of the task on the validation rows';
+COMMENT ON COLUMN hyperband.evaluation.seconds IS 'the trial''s share of its trainer''s CPU time since the chunk began';
+COMMENT ON COLUMN hyperband.evaluation.rank IS 'among the bracket''s trials at this rung, 1 the best; NULL until decided';
+COMMENT ON COLUMN hyperband.evaluation.promoted IS 'NULL until decided, and at a last rung';
+
+CREATE TABLE hyperband.loss_curve (
+	trial_id bigint NOT NULL REFERENCES hyperband.trial ON DELETE CASCADE,
+	resource integer NOT NULL,
+	study_id bigint NOT NULL REFERENCES hyperband.study ON DELETE CASCADE,
+	train_loss float8,
+	validation_loss float8,
+	metric_value float8,
+	elapsed float8,
+	PRIMARY KEY (trial_id, resource)
+);
+CREATE INDEX loss_curve_study_idx ON hyperband.loss_curve (study_id);
+COMMENT ON TABLE hyperband.loss_curve IS 'loss curves, a row a point, committed while the study runs';
+COMMENT ON COLUMN hyperband.loss_curve.train_loss IS 'mean batch loss before each update, without l2';
+COMMENT ON COLUMN hyperband.loss_curve.validation_loss IS 'the same loss on the validation rows; NULL where it was not computed';
+COMMENT ON COLUMN hyperband.loss_curve.metric_value IS 'the study''s metric on the validation rows, in its own unit';
+COMMENT ON COLUMN hyperband.loss_curve.elapsed IS 'seconds since the chunk that trained it began';
+
+CREATE TABLE hyperband.checkpoint (
+	trial_id bigint NOT NULL REFERENCES hyperband.trial ON DELETE CASCADE,
+	resource integer NOT NULL,
+	chunk integer NOT NULL CHECK (chunk >= 0),
+	study_id bigint NOT NULL REFERENCES hyperband.study ON DELETE CASCADE,
+	format integer NOT NULL,
+	total_bytes bigint NOT NULL CHECK (total_bytes >= 0),
+	crc bigint NOT NULL,
+	data bytea NOT NULL,
+	PRIMARY KEY (trial_id, resource, chunk)
+);
+-- Weights do not compress, and EXTERNAL spares the attempt.
+ALTER TABLE hyperband.checkpoint ALTER COLUMN data SET STORAGE EXTERNAL;
+CREATE INDEX checkpoint_study_idx ON hyperband.checkpoint (study_id);
+COMMENT ON TABLE hyperband.checkpoint IS 'weights and optimizer state of trials that may go on, in pieces of at most 16 MB';
+COMMENT ON COLUMN hyperband.checkpoint.format IS 'version of the layout of data';
+COMMENT ON COLUMN hyperband.checkpoint.total_bytes IS 'length of all pieces together';
+COMMENT ON COLUMN hyperband.checkpoint.crc IS 'XXH3-64 of this piece';
+
+CREATE TABLE hyperband.model (
+	model_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	owner regrole NOT NULL,
+	name text NOT NULL,
+	version integer NOT NULL CHECK (version >= 1),
+	is_current boolean NOT NULL,
+	study_id bigint REFERENCES hyperband.study ON DELETE SET NULL,
+	trial_id bigint REFERENCES hyperband.trial ON DELETE SET NULL,
+	family text NOT NULL,
+	task text NOT NULL CHECK (task IN ('classification', 'regression')),
+	features text[] NOT NULL,
+	feature_types text[] NOT NULL,
+	labels text[],
+	encoder jsonb NOT NULL,
+	metric text NOT NULL,
+	loss float8,
+	metrics jsonb NOT NULL DEFAULT '{}',
+	test_metrics jsonb,
+	resource integer NOT NULL,
+	split_key bytea,
+	format integer NOT NULL,
+	total_bytes bigint NOT NULL CHECK (total_bytes >= 0),
+	crc bigint NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	UNIQUE (owner, name, version)
+);
+CREATE UNIQUE INDEX model_current_idx ON hyperband.model (owner, name) WHERE is_current;
+CREATE INDEX model_study_idx ON hyperband.model (study_id);
+CREATE INDEX model_trial_idx ON hyperband.model (trial_id);
+COMMENT ON TABLE hyperband.model IS 'trained weights that can predict, versioned under a name';
+COMMENT ON COLUMN hyperband.model.is_current IS 'the version that hyperband_predict uses unless another is asked for';
+COMMENT ON COLUMN hyperband.model.labels IS 'classes in their order, the second of two the positive one; NULL for regression';
+COMMENT ON COLUMN hyperband.model.encoder IS 'how a row becomes the model''s inputs';
+COMMENT ON COLUMN hyperband.model.loss IS 'on the validation rows: the metric, negated where higher is better';
+COMMENT ON COLUMN hyperband.model.metrics IS 'all metrics of the task on the validation rows';
+COMMENT ON COLUMN hyperband.model.test_metrics IS 'the same on the test rows, which no choice has seen; NULL where there are none';
+COMMENT ON COLUMN hyperband.model.split_key IS 'digest of relation, features, split options and split_seed: equal keys have the same validation rows';
+COMMENT ON COLUMN hyperband.model.crc IS 'XXH3-64 of the bytes in model_data';
+
+CREATE TABLE hyperband.model_data (
+	model_id bigint NOT NULL REFERENCES hyperband.model ON DELETE CASCADE,
+	chunk integer NOT NULL CHECK (chunk >= 0),
+	data bytea NOT NULL,
+	PRIMARY KEY (model_id, chunk)
+);
+ALTER TABLE hyperband.model_data ALTER COLUMN data SET STORAGE EXTERNAL;
+COMMENT ON TABLE hyperband.model_data IS 'the weights of a model, in pieces of at most 16 MB';
+
+CREATE TABLE hyperband.model_grant (
+	owner regrole NOT NULL,
+	name text NOT NULL,
+	grantee regrole NOT NULL,
+	PRIMARY KEY (owner, name, grantee)
+);
+COMMENT ON TABLE hyperband.model_grant IS 'who else may predict with a model, written by hyperband_grant and hyperband_revoke';
+
+/*
+ * Row security: each role sees what belongs to a role whose privileges it has. A child is visible where its study
+ * is, whose own policy applies in the subquery. Whoever was granted a model sees its rows in model, since figures and
+ * feature names are needed to use it, but not the weights: predicting reads those as the extension's owner.
+ */
+ALTER TABLE hyperband.study ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hyperband.bracket ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hyperband.trial ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hyperband.evaluation ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hyperband.loss_curve ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hyperband.checkpoint ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hyperband.model ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hyperband.model_data ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hyperband.model_grant ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON hyperband.study FOR SELECT USING (pg_has_role(owner, 'USAGE'));
+CREATE POLICY own ON hyperband.bracket FOR SELECT
+	USING (EXISTS (SELECT FROM hyperband.study s WHERE s.study_id = bracket.study_id));
+CREATE POLICY own ON hyperband.trial FOR SELECT
+	USING (EXISTS (SELECT FROM hyperband.study s WHERE s.study_id = trial.study_id));
+CREATE POLICY own ON hyperband.evaluation FOR SELECT
+	USING (EXISTS (SELECT FROM hyperband.study s WHERE s.study_id = evaluation.study_id));
+CREATE POLICY own ON hyperband.loss_curve FOR SELECT
+	USING (EXISTS (SELECT FROM hyperband.study s WHERE s.study_id = loss_curve.study_id));
+CREATE POLICY own ON hyperband.checkpoint FOR SELECT
+	USING (EXISTS (SELECT FROM hyperband.study s WHERE s.study_id = checkpoint.study_id));
+CREATE POLICY own ON hyperband.model_grant FOR SELECT
+	USING (pg_has_role(owner, 'USAGE') OR pg_has_role(grantee, 'USAGE'));
+CREATE POLICY own ON hyperband.model FOR SELECT
+	USING (pg_has_role(owner, 'USAGE')
+		   OR EXISTS (SELECT FROM hyperband.model_grant g
+					  WHERE g.owner = model.owner AND g.name = model.name
+							AND pg_has_role(g.grantee, 'USAGE')));
+CREATE POLICY own ON hyperband.model_data FOR SELECT
+	USING (EXISTS (SELECT FROM hyperband.model m
+				   WHERE m.model_id = model_data.model_id AND pg_has_role(m.owner, 'USAGE')));
+
+COMMENT ON POLICY own ON hyperband.study IS 'studies of roles whose privileges one has';
+COMMENT ON POLICY own ON hyperband.bracket IS 'of visible studies';
+COMMENT ON POLICY own ON hyperband.trial IS 'of visible studies';
+COMMENT ON POLICY own ON hyperband.evaluation IS 'of visible studies';
+COMMENT ON POLICY own ON hyperband.loss_curve IS 'of visible studies';
+COMMENT ON POLICY own ON hyperband.checkpoint IS 'of visible studies';
+COMMENT ON POLICY own ON hyperband.model IS 'models of roles whose privileges one has, and granted ones';
+COMMENT ON POLICY own ON hyperband.model_data IS 'weights of models of roles whose privileges one has: a grant gives predictions, not weights';
+COMMENT ON POLICY own ON hyperband.model_grant IS 'grants made by or to roles whose privileges one has';
+
+-- The rows belong in a dump.
+SELECT pg_catalog.pg_extension_config_dump('hyperband.study', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.study_study_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.bracket', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.trial', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.trial_trial_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.evaluation', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.loss_curve', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.checkpoint', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.model', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.model_model_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.model_data', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.model_grant', '');
+
+/*
+ * What the views are drawn with. Characters are made by chr() from computed code points: a database in
+ * another encoding than UTF8 gets ASCII instead, and this file stays ASCII.
+ */
+CREATE FUNCTION hyperband.study_is_held(study_id bigint) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'hb_sql_study_is_held';
+COMMENT ON FUNCTION hyperband.study_is_held(bigint) IS
+	'whether a live supervisor holds a running study; true as well where the study has ended meanwhile';
+
+CREATE FUNCTION hyperband.bar(spent bigint, planned bigint) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (
+	SELECT string_agg(CASE WHEN b.eighths - 8 * cell <= 0 THEN ' '
+						   WHEN getdatabaseencoding() = 'UTF8' THEN chr(9616 - least(8, b.eighths - 8 * cell))
+						   WHEN b.eighths - 8 * cell >= 8 THEN '#'
+						   ELSE '-' END, '' ORDER BY cell)
+	FROM (SELECT floor(160 * least(1, greatest(0, spent)::float8 / planned))::integer AS eighths
+		  WHERE planned > 0) b,
+		 generate_series(0, 19) AS cell
+);
+COMMENT ON FUNCTION hyperband.bar(bigint, bigint) IS 'a bar of 20 characters, drawn in eighths; NULL where nothing is planned';
+
+CREATE FUNCTION hyperband.sparkline(points float8[]) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (
+	WITH finite AS (
+		SELECT v, row_number() OVER (ORDER BY i) - 1 AS i, count(*) OVER () AS n
+		FROM unnest(points) WITH ORDINALITY AS u(v, i)
+		WHERE v BETWEEN -1e100 AND 1e100
+	), bucket AS (
+		SELECT i * 20 / greatest(n, 20) AS b, avg(v) AS v FROM finite GROUP BY 1
+	), scale AS (
+		SELECT min(v) AS low, max(v) AS high FROM bucket
+	), cell AS (
+		SELECT b, CASE WHEN high > low THEN least(7, floor(8 * ((v - low) / (high - low))))::integer ELSE 0 END AS level
+		FROM bucket, scale
+	)
+	SELECT string_agg(CASE WHEN getdatabaseencoding() = 'UTF8' THEN chr(9601 + level)
+						   ELSE substr('_.-~=+*#', level + 1, 1) END, '' ORDER BY b)
+	FROM cell
+);
+COMMENT ON FUNCTION hyperband.sparkline(float8[]) IS
+	'a curve in at most 20 characters, the lowest value the lowest mark; missing and infinite values are left out';
+
+/*
+ * Views. They read with the rights of whoever asks (security_invoker), so row security holds in them.
+ */
+CREATE VIEW hyperband.progress WITH (security_invoker = true) AS
+SELECT s.study_id, s.owner, s.name, s.shown AS state,
+	   hyperband.bar(s.resource_spent, s.resource_planned) AS bar,
+	   coalesce(b.brackets_done, 0) AS brackets_done, coalesce(b.brackets, 0) AS brackets,
+	   coalesce(b.rungs_done, 0) AS rungs_done, coalesce(b.rungs, 0) AS rungs,
+	   coalesce(b.trials_running, 0) AS trials_running, coalesce(b.trials_done, 0) AS trials_done,
+	   coalesce(b.trials, 0) AS trials,
+	   s.resource_spent, s.resource_planned, s.best_loss,
+	   CASE s.direction WHEN 'maximize' THEN - s.best_loss ELSE s.best_loss END AS best_metric_value,
+	   clock.elapsed,
+	   CASE WHEN s.shown = 'running' AND s.resource_spent > 0
+			THEN make_interval(secs => round(greatest(0, least(
+				clock.elapsed * greatest(0, s.resource_planned - s.resource_spent) / s.resource_spent,
+				extract(epoch FROM s.time_limit)::float8 - clock.elapsed)))) END AS eta
+FROM (SELECT study.*,
+			 CASE WHEN state NOT IN ('queued', 'running') THEN state
+				  WHEN system_identifier IS DISTINCT FROM (SELECT c.system_identifier FROM pg_control_system() c)
+				  THEN 'interrupted'
+				  WHEN state = 'running' AND NOT hyperband.study_is_held(study_id) THEN 'interrupted'
+				  ELSE state END AS shown
+	  FROM hyperband.study) s
+-- A trial that was cancelled never reached its next rung: it counts as alive here.
+LEFT JOIN LATERAL (
+	SELECT count(*)::integer AS brackets,
+		   count(*) FILTER (WHERE alive = 0)::integer AS brackets_done,
+		   sum(r.rungs)::integer AS rungs,
+		   sum(CASE WHEN alive = 0 THEN r.rungs ELSE lowest + 1 END)::integer AS rungs_done,
+		   sum(running)::integer AS trials_running, sum(ended)::integer AS trials_done,
+		   sum(r.trials)::integer AS trials
+	FROM (SELECT b.bracket, b.rungs, b.trials,
+				 count(*) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled')) AS alive,
+				 count(*) FILTER (WHERE t.state = 'running') AS running,
+				 count(*) FILTER (WHERE t.state IN ('stopped', 'completed', 'diverged', 'failed')) AS ended,
+				 min(coalesce(t.rung, -1)) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled')) AS lowest
+		  FROM hyperband.bracket b
+			   JOIN hyperband.trial t ON t.study_id = b.study_id AND t.bracket = b.bracket
+		  WHERE b.study_id = s.study_id AND t.study_id = s.study_id
+		  GROUP BY b.bracket, b.rungs, b.trials) r
+) b ON true
+CROSS JOIN LATERAL (
+	SELECT extract(epoch FROM CASE WHEN s.finished_at IS NOT NULL THEN s.finished_at
+								   WHEN s.shown = 'interrupted'
+								   THEN coalesce((SELECT max(e.recorded_at) FROM hyperband.evaluation e
+												  WHERE e.study_id = s.study_id), s.started_at)
+								   ELSE statement_timestamp() END - s.started_at)::float8 AS elapsed
+) clock
+ORDER BY s.study_id;
+COMMENT ON VIEW hyperband.progress IS 'how far each study is: made for \watch';
+COMMENT ON COLUMN hyperband.progress.state IS 'as in study; interrupted: running by the catalog, but no live supervisor holds it, or of another cluster';
+COMMENT ON COLUMN hyperband.progress.bar IS 'resource spent of resource planned';
+COMMENT ON COLUMN hyperband.progress.rungs_done IS 'rungs at which no trial is awaited any more';
+COMMENT ON COLUMN hyperband.progress.trials_done IS 'stopped, completed, diverged or failed';
+COMMENT ON COLUMN hyperband.progress.best_metric_value IS 'best_loss in the metric''s own unit';
+COMMENT ON COLUMN hyperband.progress.elapsed IS 'seconds since it started';
+COMMENT ON COLUMN hyperband.progress.eta IS 'time left at the pace so far, at most what time_limit leaves';
+
+CREATE VIEW hyperband.leaderboard WITH (security_invoker = true) AS
+SELECT l.study_id, l.place::integer AS place, l.trial_id, l.number, l.bracket, l.state, l.resource, l.loss,
+	   CASE l.direction WHEN 'maximize' THEN - l.loss ELSE l.loss END AS metric_value,
+	   l.config,
+	   hyperband.sparkline(ARRAY(SELECT c.validation_loss FROM hyperband.loss_curve c
+								 WHERE c.trial_id = l.trial_id ORDER BY c.resource)) AS curve
+FROM (SELECT t.study_id, t.trial_id, t.number, t.bracket, t.state, t.config, s.direction,
+			 coalesce(e.resource, t.resource) AS resource, e.loss,
+			 row_number() OVER (PARTITION BY t.study_id
+								ORDER BY e.comparable, e.tie, e.resource DESC NULLS LAST, t.number) AS place
+	  FROM hyperband.trial t
+		   JOIN hyperband.study s ON s.study_id = t.study_id
+		   LEFT JOIN LATERAL (
+				SELECT v.resource, v.loss, v.comparable, v.tie
+				FROM (SELECT n.resource, n.loss,
+							 CASE WHEN n.loss < 'infinity' THEN n.loss END AS comparable,
+							 coalesce((n.metrics -> 'log_loss')::float8,
+									  (n.metrics -> 'rmse')::float8 * (n.metrics -> 'rmse')::float8) AS tie
+					  FROM hyperband.evaluation n WHERE n.trial_id = t.trial_id) v
+				ORDER BY v.comparable, v.tie, v.resource DESC
+				LIMIT 1) e ON true) l
+ORDER BY l.study_id, l.place;
+COMMENT ON VIEW hyperband.leaderboard IS 'trials of each study, best first, each at its best evaluation: the winner''s rule';
+COMMENT ON COLUMN hyperband.leaderboard.place IS 'by lowest loss, then log loss or squared error, then larger resource, then lower number';
+COMMENT ON COLUMN hyperband.leaderboard.resource IS 'at which loss was reached';
+COMMENT ON COLUMN hyperband.leaderboard.metric_value IS 'loss in the metric''s own unit';
+COMMENT ON COLUMN hyperband.leaderboard.curve IS 'validation loss over resource as a sparkline';
+
+/*
+ * The final order of a bracket: who came further, then the loss there. It is known once every trial of the
+ * bracket has ended. Ranks of survivors are taken among the survivors, so that Spearman's correlation is the plain one
+ * of two rankings.
+ */
+CREATE VIEW hyperband.rung_audit WITH (security_invoker = true) AS
+WITH result AS (
+	SELECT e.study_id, t.bracket, e.rung, e.trial_id, e.resource, e.loss, e.rank, e.promoted,
+		   t.rung AS last_rung, last.loss AS last_loss,
+		   count(*) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled'))
+				OVER (PARTITION BY e.study_id, t.bracket) = 0 AS ended,
+		   row_number() OVER (PARTITION BY e.study_id, t.bracket, e.rung
+							  ORDER BY t.rung DESC, last.loss, t.number) AS final_rank
+	FROM hyperband.evaluation e
+		 JOIN hyperband.trial t ON t.trial_id = e.trial_id AND t.study_id = e.study_id
+		 JOIN hyperband.evaluation last
+			ON last.trial_id = t.trial_id AND last.rung = t.rung AND last.study_id = e.study_id
+), ranked AS (
+	SELECT r.*,
+		   CASE WHEN promoted THEN row_number() OVER (PARTITION BY study_id, bracket, rung, promoted ORDER BY rank) END AS rank_here,
+		   CASE WHEN promoted THEN row_number() OVER (PARTITION BY study_id, bracket, rung, promoted ORDER BY final_rank) END AS rank_final
+	FROM result r
+)
+SELECT study_id, bracket, rung, min(resource)::integer AS resource, count(*)::integer AS trials,
+	   (count(*) FILTER (WHERE promoted))::integer AS promoted,
+	   CASE WHEN bool_and(ended) THEN corr(rank_here, rank_final) END AS rank_correlation,
+	   CASE WHEN bool_and(ended) THEN (min(rank) FILTER (WHERE final_rank = 1))::integer END AS winner_rank,
+	   max(loss) FILTER (WHERE promoted) AS cut_loss,
+	   CASE WHEN bool_and(ended)
+			THEN greatest(0, min(last_loss) FILTER (WHERE promoted)
+							 - nullif(min(CASE WHEN NOT promoted AND last_rung > rung THEN last_loss
+											   ELSE 'infinity' END), 'infinity')) END AS regret
+FROM ranked
+GROUP BY study_id, bracket, rung
+ORDER BY study_id, bracket DESC, rung;
+COMMENT ON VIEW hyperband.rung_audit IS 'how well the order at each rung foretold the final order of the bracket, and what each cut cost';
+COMMENT ON COLUMN hyperband.rung_audit.trials IS 'evaluated at this rung';
+COMMENT ON COLUMN hyperband.rung_audit.rank_correlation IS
+	'Spearman''s, of the order here with the final order, over the survivors; NULL before the bracket ends or with fewer than two';
+COMMENT ON COLUMN hyperband.rung_audit.winner_rank IS 'rank here of the trial that was the bracket''s best in the end';
+COMMENT ON COLUMN hyperband.rung_audit.cut_loss IS 'the worst loss that was still promoted';
+COMMENT ON COLUMN hyperband.rung_audit.regret IS
+	'how much lower a loss those cut here reached in the end than the survivors; NULL where none of them was trained on, as the cut loss then cannot be known';
+
+-- The schema's USAGE is the gate, row security the rest; nobody but the owner is granted USAGE here.
+GRANT SELECT ON ALL TABLES IN SCHEMA hyperband TO PUBLIC;
+
+/*
+ * Functions, in the schema chosen at CREATE EXTENSION.
+ */
+CREATE FUNCTION hyperband_tune(
+	train_table regclass, target name,
+	model text DEFAULT 'mlp', search_space jsonb DEFAULT NULL,
+	features name[] DEFAULT NULL, name text DEFAULT NULL,
+	task text DEFAULT NULL, metric text DEFAULT NULL,
+	sampler text DEFAULT 'random', scheduler text DEFAULT 'hyperband',
+	max_resource integer DEFAULT 81, min_resource integer DEFAULT 1, eta integer DEFAULT 3,
+	resource text DEFAULT 'epochs', n_trials integer DEFAULT NULL,
+	validation float8 DEFAULT 0.2, seed bigint DEFAULT 0,
+	trainers integer DEFAULT NULL, device text DEFAULT NULL,
+	time_limit interval DEFAULT NULL, options jsonb DEFAULT '{}')
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hyperband_tune';
+COMMENT ON FUNCTION hyperband_tune(regclass, name, text, jsonb, name[], text, text, text, text, text, integer, integer, integer, text, integer, float8, bigint, integer, text, interval, jsonb) IS
+	'tunes a model of a table in the background; returns the study''s id at once, it starts at COMMIT';
+
+CREATE PROCEDURE hyperband_run(
+	train_table regclass, target name,
+	model text DEFAULT 'mlp', search_space jsonb DEFAULT NULL,
+	features name[] DEFAULT NULL, name text DEFAULT NULL,
+	task text DEFAULT NULL, metric text DEFAULT NULL,
+	sampler text DEFAULT 'random', scheduler text DEFAULT 'hyperband',
+	max_resource integer DEFAULT 81, min_resource integer DEFAULT 1, eta integer DEFAULT 3,
+	resource text DEFAULT 'epochs', n_trials integer DEFAULT NULL,
+	validation float8 DEFAULT 0.2, seed bigint DEFAULT 0,
+	trainers integer DEFAULT NULL, device text DEFAULT NULL,
+	time_limit interval DEFAULT NULL, options jsonb DEFAULT '{}',
+	INOUT study bigint DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'hyperband_run';
+COMMENT ON PROCEDURE hyperband_run(regclass, name, text, jsonb, name[], text, text, text, text, text, integer, integer, integer, text, integer, float8, bigint, integer, text, interval, jsonb, bigint) IS
+	'tunes a model of a table, commits, and waits until the study has ended, with progress in notices';
+
+CREATE FUNCTION hyperband_wait(study bigint, timeout interval DEFAULT NULL) RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hyperband_wait';
+COMMENT ON FUNCTION hyperband_wait(bigint, interval) IS
+	'waits until a study has ended and returns its state, or the current one at timeout; raises the error of a failed one';
+
+CREATE FUNCTION hyperband_cancel(study bigint) RETURNS boolean
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hyperband_cancel';
+COMMENT ON FUNCTION hyperband_cancel(bigint) IS 'cancels a study; returns whether anything changed';
+
+CREATE FUNCTION hyperband_resume(study bigint) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hyperband_resume';
+COMMENT ON FUNCTION hyperband_resume(bigint) IS 'goes on with an interrupted, failed or cancelled study from what it has recorded';
+
+CREATE FUNCTION hyperband_drop(study bigint) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hyperband_drop';
+COMMENT ON FUNCTION hyperband_drop(bigint) IS 'deletes a study and all its trials; models it made stay';
+
+CREATE FUNCTION hyperband_plan(
+	max_resource integer, eta integer DEFAULT 3, min_resource integer DEFAULT 1,
+	scheduler text DEFAULT 'hyperband', n_trials integer DEFAULT NULL, options jsonb DEFAULT '{}')
+RETURNS TABLE (bracket integer, rung integer, trials integer, resource integer)
+LANGUAGE C STABLE PARALLEL SAFE ROWS 20
+AS 'MODULE_PATHNAME', 'hyperband_plan';
+COMMENT ON FUNCTION hyperband_plan(integer, integer, integer, text, integer, jsonb) IS
+	'the brackets and rungs that a study of these numbers would have';
+
+CREATE FUNCTION hyperband_models()
+RETURNS TABLE (model text, parameter text, type text, low float8, high float8, log boolean, choices jsonb,
+			   default_value jsonb, condition jsonb, description text)
+LANGUAGE C STABLE PARALLEL SAFE ROWS 40
+AS 'MODULE_PATHNAME', 'hyperband_models';
+COMMENT ON FUNCTION hyperband_models() IS 'model families and their hyperparameters, with the default search spaces';
+
+CREATE FUNCTION hyperband_predict(name text, input record, version integer DEFAULT NULL) RETURNS float8
+LANGUAGE C STABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hyperband_predict';
+COMMENT ON FUNCTION hyperband_predict(text, record, integer) IS
+	'prediction for a row: the value, or with two classes the probability of the second';
+
+CREATE FUNCTION hyperband_predict(name text, input jsonb, version integer DEFAULT NULL) RETURNS float8
+LANGUAGE C STABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hyperband_predict_jsonb';
+COMMENT ON FUNCTION hyperband_predict(text, jsonb, integer) IS
+	'prediction for a row given as a JSON object: the value, or with two classes the probability of the second';
+
+CREATE FUNCTION hyperband_classify(name text, input record, version integer DEFAULT NULL) RETURNS text
+LANGUAGE C STABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hyperband_classify';
+COMMENT ON FUNCTION hyperband_classify(text, record, integer) IS 'the most likely class of a row';
+
+CREATE FUNCTION hyperband_classify(name text, input jsonb, version integer DEFAULT NULL) RETURNS text
+LANGUAGE C STABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hyperband_classify_jsonb';
+COMMENT ON FUNCTION hyperband_classify(text, jsonb, integer) IS 'the most likely class of a row given as a JSON object';
+
+CREATE FUNCTION hyperband_probabilities(name text, input record, version integer DEFAULT NULL) RETURNS jsonb
+LANGUAGE C STABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hyperband_probabilities';
+COMMENT ON FUNCTION hyperband_probabilities(text, record, integer) IS 'the probability of each class for a row';
+
+CREATE FUNCTION hyperband_probabilities(name text, input jsonb, version integer DEFAULT NULL) RETURNS jsonb
+LANGUAGE C STABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hyperband_probabilities_jsonb';
+COMMENT ON FUNCTION hyperband_probabilities(text, jsonb, integer) IS
+	'the probability of each class for a row given as a JSON object';
+
+CREATE FUNCTION hyperband_grant(name text, role regrole) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hyperband_grant';
+COMMENT ON FUNCTION hyperband_grant(text, regrole) IS 'lets a role predict with one''s model';
+
+CREATE FUNCTION hyperband_revoke(name text, role regrole) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hyperband_revoke';
+COMMENT ON FUNCTION hyperband_revoke(text, regrole) IS 'takes back what hyperband_grant gave';
+
+CREATE FUNCTION hyperband_promote(name text, version integer) RETURNS boolean
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hyperband_promote';
+COMMENT ON FUNCTION hyperband_promote(text, integer) IS 'makes a version of a model the current one; returns whether anything changed';
+
+CREATE FUNCTION hyperband_drop_model(name text, version integer DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hyperband_drop_model';
+COMMENT ON FUNCTION hyperband_drop_model(text, integer) IS 'deletes one version of a model, or all of them and the grants on it';

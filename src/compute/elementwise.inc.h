@@ -1,0 +1,393 @@
+/*
+ * elementwise.inc.h - everything but products, in C that the compiler vectorises
+ *
+ * Included once by each kernel file, which is compiled for its own instruction set; all functions are static.
+ * sqrt must not set errno to vectorise: each including file asks for that by the pragma below.
+ */
+#include "compute/vecmath.h"
+
+static void
+ew_relu(const hb_real *z, hb_real *a, size_t n)
+{
+	/* A NaN must stay one: the comparison is false for it. */
+	for (size_t i = 0; i < n; i++)
+		a[i] = z[i] < 0 ? 0 : z[i];
+}
+
+static void
+ew_tanh(const hb_real *z, hb_real *a, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		a[i] = hb_tanh(z[i]);
+}
+
+static void
+ew_sigmoid(const hb_real *z, hb_real *a, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		a[i] = hb_sigmoid(z[i]);
+}
+
+/* gelu(x) = x Phi(x); gelu'(x) = Phi(x) + x phi(x) (Hendrycks and Gimpel, 2016). */
+static void
+ew_gelu(hb_real *restrict z, hb_real *restrict a, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		hb_real x = z[i];
+		hb_real cdf = (hb_real) 0.5 * ((hb_real) 1 + hb_erf(x * (hb_real) 0.70710678118654752440));
+		hb_real pdf = (hb_real) 0.39894228040143267794 * hb_exp((hb_real) -0.5 * x * x);
+
+		a[i] = x * cdf;
+		z[i] = cdf + x * pdf;
+	}
+}
+
+static void
+ew_activate(HbActivation f, hb_real *z, hb_real *a, size_t n)
+{
+	switch (f)
+	{
+		case HB_RELU:
+			ew_relu(z, a, n);
+			break;
+		case HB_TANH:
+			ew_tanh(z, a, n);
+			break;
+		case HB_SIGMOID:
+			ew_sigmoid(z, a, n);
+			break;
+		case HB_GELU:
+			ew_gelu(z, a, n);
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+ew_activate_back(HbActivation f, const hb_real *restrict z, const hb_real *restrict a,
+				 hb_real *restrict d, size_t n)
+{
+	switch (f)
+	{
+		case HB_RELU:
+			for (size_t i = 0; i < n; i++)
+				d[i] = a[i] > 0 ? d[i] : 0;
+			break;
+		case HB_TANH:
+			for (size_t i = 0; i < n; i++)
+				d[i] *= 1 - a[i] * a[i];
+			break;
+		case HB_SIGMOID:
+			for (size_t i = 0; i < n; i++)
+				d[i] *= a[i] * (1 - a[i]);
+			break;
+		case HB_GELU:
+			for (size_t i = 0; i < n; i++)
+				d[i] *= z[i];
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+ew_drop(const uint16_t *restrict draws, uint32_t threshold, hb_real keep, const hb_real *a,
+		hb_real *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = a[i] * ((int32_t) draws[i] >= (int32_t) threshold ? keep : 0);
+}
+
+/* In a fixed order whatever n is: sixteen partial sums, then a tree. */
+static double
+ew_sum(const hb_real *x, size_t n)
+{
+	double part[8] = {0};
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8)
+		for (int j = 0; j < 8; j++)
+			part[j] += (double) x[i + j];
+	for (; i < n; i++)
+		part[i & 7] += (double) x[i];
+	return ((part[0] + part[4]) + (part[2] + part[6])) +
+		   ((part[1] + part[5]) + (part[3] + part[7]));
+}
+
+static hb_real
+ew_row_sum(const hb_real *x, size_t n)
+{
+	hb_real part[16] = {0};
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16)
+		for (int j = 0; j < 16; j++)
+			part[j] += x[i + j];
+	for (int j = 0; i < n; i++, j++)
+		part[j] += x[i];
+	for (int width = 8; width > 0; width /= 2)
+		for (int j = 0; j < width; j++)
+			part[j] += part[j + width];
+	return part[0];
+}
+
+static void
+ew_row_sums(const hb_real *d, size_t rows, size_t n, size_t ld, hb_real *out)
+{
+	for (size_t i = 0; i < rows; i++)
+		out[i] = ew_row_sum(d + i * ld, n);
+}
+
+/* top = max over outputs; total = sum of e^(z - top); e^(z - top) goes to out. */
+static void
+ew_exponents(const hb_real *z, size_t outputs, size_t ld, hb_real *out, hb_real *restrict top,
+			 hb_real *restrict total)
+{
+	memcpy(top, z, ld * sizeof(hb_real));
+	for (size_t c = 1; c < outputs; c++)
+	{
+		const hb_real *row = z + c * ld;
+
+		for (size_t s = 0; s < ld; s++)
+			top[s] = row[s] > top[s] ? row[s] : top[s];
+	}
+	memset(total, 0, ld * sizeof(hb_real));
+	for (size_t c = 0; c < outputs; c++)
+	{
+		const hb_real *row = z + c * ld;
+		hb_real *o = out + c * ld;
+
+		for (size_t s = 0; s < ld; s++)
+		{
+			hb_real e = hb_exp(row[s] - top[s]);
+
+			o[s] = e;
+			total[s] += e;
+		}
+	}
+}
+
+static void
+ew_softmax(hb_real *z, size_t outputs, size_t n, size_t ld, hb_real *scratch)
+{
+	hb_real *top = scratch, *total = scratch + ld;
+
+	ew_exponents(z, outputs, ld, z, top, total);
+	for (size_t s = 0; s < ld; s++)
+		total[s] = 1 / total[s];
+	for (size_t c = 0; c < outputs; c++)
+		for (size_t s = 0; s < ld; s++)
+			z[c * ld + s] *= total[s];
+}
+
+static double
+ew_cross_entropy(const HbScores *x)
+{
+	size_t ld = x->ld;
+	hb_real *restrict top = x->scratch, *restrict total = top + ld, *restrict loss = total + ld;
+	hb_real scale = (hb_real) 1 / (hb_real) x->n;
+
+	for (size_t s = 0; s < x->n; s++)
+		loss[s] = x->z[x->labels[s] * ld + s];
+	if (x->d == NULL)
+	{
+		memcpy(top, x->z, ld * sizeof(hb_real));
+		for (size_t c = 1; c < x->outputs; c++)
+			for (size_t s = 0; s < ld; s++)
+				top[s] = x->z[c * ld + s] > top[s] ? x->z[c * ld + s] : top[s];
+		memset(total, 0, ld * sizeof(hb_real));
+		for (size_t c = 0; c < x->outputs; c++)
+			for (size_t s = 0; s < ld; s++)
+				total[s] += hb_exp(x->z[c * ld + s] - top[s]);
+	}
+	else
+		ew_exponents(x->z, x->outputs, ld, x->d, top, total);
+	for (size_t s = 0; s < x->n; s++)
+		loss[s] = hb_log1up(total[s]) + top[s] - loss[s];
+	if (x->d != NULL)
+	{
+		for (size_t s = 0; s < ld; s++)
+			total[s] = scale / total[s];
+		for (size_t c = 0; c < x->outputs; c++)
+		{
+			hb_real *restrict row = x->d + c * ld;
+
+			for (size_t s = 0; s < ld; s++)
+				row[s] *= total[s];
+		}
+		for (size_t s = 0; s < x->n; s++)
+			x->d[x->labels[s] * ld + s] -= scale;
+	}
+	return ew_sum(loss, x->n);
+}
+
+static double
+ew_hinge_two(const HbScores *x)
+{
+	hb_real *loss = x->scratch;
+	hb_real scale = (hb_real) 1 / (hb_real) x->n;
+
+	for (size_t s = 0; s < x->n; s++)
+	{
+		hb_real y = x->labels[s] == 1 ? 1 : -1;
+		hb_real margin = 1 - y * x->z[s];
+
+		/* written so that a NaN margin stays NaN */
+		loss[s] = margin < 0 ? 0 : margin;
+		if (x->d != NULL)
+			x->d[s] = margin > 0 ? -y * scale : 0;
+	}
+	return ew_sum(loss, x->n);
+}
+
+/* max(0, 1 + max over j != y of z_j - z_y) (Crammer and Singer, JMLR 2001). */
+static double
+ew_hinge(const HbScores *x)
+{
+	hb_real *loss = x->scratch;
+	hb_real scale = (hb_real) 1 / (hb_real) x->n;
+
+	if (x->outputs == 1)
+		return ew_hinge_two(x);
+	for (size_t s = 0; s < x->n; s++)
+	{
+		uint32_t y = x->labels[s], rival = y == 0 ? 1 : 0;
+		hb_real margin, finite = 0;
+
+		for (uint32_t c = 0; c < x->outputs; c++)
+		{
+			finite += x->z[c * x->ld + s] - x->z[c * x->ld + s];
+			if (c != y && x->z[c * x->ld + s] > x->z[rival * x->ld + s])
+				rival = c;
+		}
+		margin = 1 + x->z[rival * x->ld + s] - x->z[y * x->ld + s] + finite;
+		loss[s] = margin < 0 ? 0 : margin;
+		if (x->d == NULL)
+			continue;
+		for (uint32_t c = 0; c < x->outputs; c++)
+			x->d[c * x->ld + s] = 0;
+		if (margin > 0)
+		{
+			x->d[rival * x->ld + s] = scale;
+			x->d[y * x->ld + s] = -scale;
+		}
+	}
+	return ew_sum(loss, x->n);
+}
+
+static double
+ew_squared(const HbScores *x)
+{
+	hb_real *loss = x->scratch;
+	hb_real scale = (hb_real) 1 / (hb_real) x->n;
+
+	for (size_t s = 0; s < x->n; s++)
+	{
+		hb_real e = x->z[s] - (hb_real) x->targets[s];
+
+		loss[s] = (hb_real) 0.5 * e * e;
+		if (x->d != NULL)
+			x->d[s] = e * scale;
+	}
+	return ew_sum(loss, x->n);
+}
+
+static void
+ew_update_sgd(const HbUpdate *u, const hb_real *restrict g, hb_real *restrict w)
+{
+	hb_real rate = u->rate, l2 = u->l2;
+
+	for (size_t j = 0; j < u->cols; j++)
+		w[j] -= rate * (g[j] + l2 * w[j]);
+}
+
+static void
+ew_update_momentum(const HbUpdate *u, const hb_real *restrict g, hb_real *restrict w,
+				   hb_real *restrict v)
+{
+	hb_real rate = u->rate, l2 = u->l2, mu = u->decay1;
+
+	for (size_t j = 0; j < u->cols; j++)
+	{
+		v[j] = mu * v[j] + (g[j] + l2 * w[j]);
+		w[j] -= rate * v[j];
+	}
+}
+
+static void
+ew_update_nesterov(const HbUpdate *u, const hb_real *restrict g, hb_real *restrict w,
+				   hb_real *restrict v)
+{
+	hb_real rate = u->rate, l2 = u->l2, mu = u->decay1;
+
+	for (size_t j = 0; j < u->cols; j++)
+	{
+		hb_real gradient = g[j] + l2 * w[j];
+
+		v[j] = mu * v[j] + gradient;
+		w[j] -= rate * (gradient + mu * v[j]);
+	}
+}
+
+static void
+ew_update_rmsprop(const HbUpdate *u, const hb_real *restrict g, hb_real *restrict w,
+				  hb_real *restrict s)
+{
+	hb_real rate = u->rate, l2 = u->l2, rho = u->decay1, rest = 1 - rho, epsilon = u->epsilon;
+
+	for (size_t j = 0; j < u->cols; j++)
+	{
+		hb_real gradient = g[j] + l2 * w[j];
+
+		s[j] = rho * s[j] + rest * gradient * gradient;
+		w[j] -= rate * gradient / (hb_sqrt(s[j]) + epsilon);
+	}
+}
+
+static void
+ew_update_adam(const HbUpdate *u, const hb_real *restrict g, hb_real *restrict w,
+			   hb_real *restrict m, hb_real *restrict v)
+{
+	hb_real rate = u->rate, l2 = u->l2, beta1 = u->decay1, beta2 = u->decay2;
+	hb_real rest1 = 1 - beta1, rest2 = 1 - beta2, root = u->root, epsilon = u->epsilon;
+
+	for (size_t j = 0; j < u->cols; j++)
+	{
+		hb_real gradient = g[j] + l2 * w[j];
+
+		m[j] = beta1 * m[j] + rest1 * gradient;
+		v[j] = beta2 * v[j] + rest2 * gradient * gradient;
+		w[j] -= rate * m[j] / (hb_sqrt(v[j]) * root + epsilon);
+	}
+}
+
+static void
+ew_update(const HbUpdate *u)
+{
+	for (size_t i = 0; i < u->rows; i++)
+	{
+		const hb_real *g = u->g + i * u->g_row;
+		size_t at = i * u->w_row;
+
+		switch (u->rule)
+		{
+			case HB_UPDATE_SGD:
+				ew_update_sgd(u, g, u->w + at);
+				break;
+			case HB_UPDATE_MOMENTUM:
+				ew_update_momentum(u, g, u->w + at, u->s1 + at);
+				break;
+			case HB_UPDATE_NESTEROV:
+				ew_update_nesterov(u, g, u->w + at, u->s1 + at);
+				break;
+			case HB_UPDATE_RMSPROP:
+				ew_update_rmsprop(u, g, u->w + at, u->s1 + at);
+				break;
+			case HB_UPDATE_ADAM:
+				ew_update_adam(u, g, u->w + at, u->s1 + at, u->s2 + at);
+				break;
+		}
+	}
+}

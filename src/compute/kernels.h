@@ -1,0 +1,22 @@
+/*
+ * kernels.h - the providers that are compiled in, for the registry and for each other
+ */
+#ifndef HB_KERNELS_H
+#define HB_KERNELS_H
+
+#include "compute/provider.h"
+
+#if defined(__x86_64__) && !defined(HB_REAL_DOUBLE)
+#define HB_HAVE_X86_KERNELS 1
+#endif
+
+extern const HbProvider hb_provider_reference;
+#ifdef HB_HAVE_X86_KERNELS
+extern const HbProvider hb_provider_avx2;
+extern const HbProvider hb_provider_avx512;
+#endif
+
+extern void hb_transpose_reference(const hb_real *from, size_t rows, size_t cols, size_t from_row,
+								   hb_real *to, size_t to_row);
+
+#endif /* HB_KERNELS_H */

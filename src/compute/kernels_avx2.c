@@ -1,0 +1,117 @@
+/*
+ * kernels_avx2.c - the provider for processors with AVX2 and FMA
+ *
+ * Register tile 6 x 16: 12 accumulators, two vectors of B and one broadcast of the 16 registers.
+ */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-math-errno")
+#endif
+#include "compute/kernels.h"
+
+#ifdef HB_HAVE_X86_KERNELS
+
+#include <immintrin.h>
+
+#include "compute/elementwise.inc.h"
+
+#define V __m256
+#define LANES 8
+#define LOAD(p) _mm256_loadu_ps(p)
+#define STORE(p, x) _mm256_storeu_ps(p, x)
+#define BROADCAST(p) _mm256_broadcast_ss(p)
+#define FMA(x, y, z) _mm256_fmadd_ps(x, y, z)
+#define ZERO() _mm256_setzero_ps()
+#define TILE_ROWS 6
+
+#include "compute/tile.inc.h"
+
+static bool
+avx2_available(void)
+{
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static const char *
+avx2_version(void)
+{
+	return "";
+}
+
+/* A full 8 x 8 block in registers. */
+static void
+transpose_block(const float *from, size_t from_row, float *to, size_t to_row)
+{
+	__m256 r[8], t[8];
+
+#pragma GCC unroll 8
+	for (int i = 0; i < 8; i++)
+		r[i] = _mm256_loadu_ps(from + i * from_row);
+#pragma GCC unroll 4
+	for (int i = 0; i < 8; i += 2)
+	{
+		t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+		t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+	}
+#pragma GCC unroll 2
+	for (int i = 0; i < 8; i += 4)
+	{
+		r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+		r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+		r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+		r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+	}
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+	{
+		_mm256_storeu_ps(to + i * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+		_mm256_storeu_ps(to + (i + 4) * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+	}
+}
+
+static void
+avx2_transpose(const float *from, size_t rows, size_t cols, size_t from_row, float *to,
+			   size_t to_row)
+{
+	size_t full_rows = rows / 8 * 8, full_cols = cols / 8 * 8;
+
+	for (size_t j = 0; j < full_cols; j += 8)
+		for (size_t i = 0; i < full_rows; i += 8)
+			transpose_block(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
+	for (size_t j = full_cols; j < cols; j++)
+		for (size_t i = 0; i < full_rows; i++)
+			to[j * to_row + i] = from[i * from_row + j];
+	if (rows % HB_PAD != 0)
+		for (size_t j = 0; j < cols; j++)
+		{
+			size_t i = full_rows;
+
+			for (; i < rows; i++)
+				to[j * to_row + i] = from[i * from_row + j];
+			for (; i % HB_PAD != 0; i++)
+				to[j * to_row + i] = 0;
+		}
+}
+
+const HbProvider hb_provider_avx2 = {
+	.name = "avx2",
+	.kernel = "avx2",
+	.description = "kernels for AVX2 and FMA",
+	.panel = HB_PANEL,
+	.available = avx2_available,
+	.version = avx2_version,
+	.product = tile_product,
+	.transpose = avx2_transpose,
+	.row_sums = ew_row_sums,
+	.activate = ew_activate,
+	.activate_back = ew_activate_back,
+	.drop = ew_drop,
+	.softmax = ew_softmax,
+	.cross_entropy = ew_cross_entropy,
+	.hinge = ew_hinge,
+	.squared = ew_squared,
+	.update = ew_update,
+};
+
+#else
+typedef int hb_no_avx2_kernels;
+#endif

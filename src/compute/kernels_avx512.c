@@ -1,0 +1,128 @@
+/*
+ * kernels_avx512.c - the provider for processors with AVX-512
+ *
+ * Register tile 12 x 32: 24 accumulators, two vectors of B and one broadcast of the 32 registers.
+ */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-math-errno")
+#endif
+#include "compute/kernels.h"
+
+#ifdef HB_HAVE_X86_KERNELS
+
+#include <immintrin.h>
+
+#include "compute/elementwise.inc.h"
+
+#define V __m512
+#define LANES 16
+#define LOAD(p) _mm512_loadu_ps(p)
+#define STORE(p, x) _mm512_storeu_ps(p, x)
+#define BROADCAST(p) _mm512_set1_ps(*(p))
+#define FMA(x, y, z) _mm512_fmadd_ps(x, y, z)
+#define ZERO() _mm512_setzero_ps()
+#define TILE_ROWS 12
+
+#include "compute/tile.inc.h"
+
+static bool
+avx512_available(void)
+{
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+		   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+		   __builtin_cpu_supports("fma");
+}
+
+static const char *
+avx512_version(void)
+{
+	return "";
+}
+
+/* A 16 x 16 block in registers: pairs, fours, then halves of the vectors change places. */
+static void
+transpose_block(const float *from, size_t rows, size_t from_row, __mmask16 columns, size_t cols,
+				float *to, size_t to_row)
+{
+	__m512 r[16], t[16];
+
+#pragma GCC unroll 16
+	for (size_t i = 0; i < 16; i++)
+		r[i] = i < rows ? _mm512_maskz_loadu_ps(columns, from + i * from_row)
+						: _mm512_setzero_ps();
+#pragma GCC unroll 8
+	for (int i = 0; i < 16; i += 2)
+	{
+		t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+		t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+	}
+#pragma GCC unroll 4
+	for (int i = 0; i < 16; i += 4)
+		for (int j = 0; j < 2; j++)
+		{
+			__m512d x = _mm512_castps_pd(t[i + j]), y = _mm512_castps_pd(t[i + j + 2]);
+
+			r[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
+			r[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
+		}
+	/* r[4q + c] holds, in each quarter h, column 4h + c of rows 4q..4q+3 */
+#pragma GCC unroll 4
+	for (int c = 0; c < 4; c++)
+	{
+		t[c] = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88);
+		t[4 + c] = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
+		t[8 + c] = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);
+		t[12 + c] = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
+	}
+#pragma GCC unroll 4
+	for (int c = 0; c < 4; c++)
+	{
+		r[c] = _mm512_shuffle_f32x4(t[c], t[8 + c], 0x88);
+		r[8 + c] = _mm512_shuffle_f32x4(t[c], t[8 + c], 0xdd);
+		r[4 + c] = _mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0x88);
+		r[12 + c] = _mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0xdd);
+	}
+#pragma GCC unroll 16
+	for (size_t j = 0; j < 16; j++)
+		if (j < cols)
+			_mm512_storeu_ps(to + j * to_row, r[j]);
+}
+
+static void
+avx512_transpose(const float *from, size_t rows, size_t cols, size_t from_row, float *to,
+				 size_t to_row)
+{
+	for (size_t j = 0; j < cols; j += 16)
+	{
+		size_t count = cols - j < 16 ? cols - j : 16;
+		__mmask16 mask = (__mmask16) ((1u << count) - 1);
+
+		for (size_t i = 0; i < rows; i += 16)
+			transpose_block(from + i * from_row + j, rows - i < 16 ? rows - i : 16, from_row, mask,
+							count, to + j * to_row + i, to_row);
+	}
+}
+
+const HbProvider hb_provider_avx512 = {
+	.name = "avx512",
+	.kernel = "avx512",
+	.description = "kernels for AVX-512",
+	.panel = HB_PANEL,
+	.available = avx512_available,
+	.version = avx512_version,
+	.product = tile_product,
+	.transpose = avx512_transpose,
+	.row_sums = ew_row_sums,
+	.activate = ew_activate,
+	.activate_back = ew_activate_back,
+	.drop = ew_drop,
+	.softmax = ew_softmax,
+	.cross_entropy = ew_cross_entropy,
+	.hinge = ew_hinge,
+	.squared = ew_squared,
+	.update = ew_update,
+};
+
+#else
+typedef int hb_no_avx512_kernels;
+#endif

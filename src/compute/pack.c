@@ -1,0 +1,110 @@
+/*
+ * pack.c - laying out matrices for products, and the floating-point mode of training
+ *
+ * A mini-batch is packed once and then read by every trial of a chunk: by columns of inputs for
+ * the gradient, by columns of samples for the forward product (Goto and van de Geijn, TOMS 2008,
+ * for why panels).
+ */
+#include "compute/provider.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+size_t
+hb_stride(size_t n)
+{
+	size_t padded = (n + HB_PAD - 1) / HB_PAD * HB_PAD;
+
+	return padded % 256 == 0 ? padded + HB_PAD : padded;
+}
+
+size_t
+hb_packed_size(size_t k, size_t n, size_t width)
+{
+	if (width == 0)
+		return k * n;
+	return (n + width - 1) / width * width * k;
+}
+
+void
+hb_pack_gradient(const float *x, size_t n, size_t inputs, size_t stride, size_t width, hb_real *out)
+{
+	if (width == 0)
+		width = inputs;
+	for (size_t j = 0; j < inputs; j += width)
+	{
+		size_t count = inputs - j < width ? inputs - j : width;
+
+		for (size_t i = 0; i < n; i++)
+			for (size_t c = 0; c < count; c++)
+				out[j * n + i * width + c] = x[i * stride + j + c];
+	}
+}
+
+#ifdef HB_REAL_DOUBLE
+static void
+pack_transposed(const HbProvider *provider, const float *x, size_t n, size_t inputs, size_t stride,
+				hb_real *out, size_t width)
+{
+	for (size_t l = 0; l < inputs; l++)
+		for (size_t s = 0; s < width; s++)
+			out[l * width + s] = s < n ? x[s * stride + l] : 0;
+}
+#else
+static void
+pack_transposed(const HbProvider *provider, const float *x, size_t n, size_t inputs, size_t stride,
+				hb_real *out, size_t width)
+{
+	provider->transpose(x, n, inputs, stride, out, width);
+}
+#endif
+
+void
+hb_pack_forward(const HbProvider *provider, const float *x, size_t n, size_t inputs, size_t stride,
+				size_t width, hb_real *out)
+{
+	size_t padded = (n + HB_PAD - 1) / HB_PAD * HB_PAD;
+
+	if (width == 0)
+		width = padded;
+	for (size_t s = 0; s < n; s += width)
+	{
+		size_t count = n - s < width ? n - s : width;
+
+		pack_transposed(provider, x + s * stride, count, inputs, stride, out + s * inputs, width);
+	}
+}
+
+unsigned
+hb_flush_subnormals(void)
+{
+#if defined(__x86_64__)
+	unsigned saved = _mm_getcsr();
+
+	_mm_setcsr(saved | 0x8040); /* FTZ and DAZ */
+	return saved;
+#elif defined(__aarch64__)
+	uint64_t saved;
+
+	__asm__ volatile("mrs %0, fpcr" : "=r"(saved));
+	__asm__ volatile("msr fpcr, %0" : : "r"(saved | ((uint64_t) 1 << 24)));
+	return (unsigned) saved;
+#else
+	return 0;
+#endif
+}
+
+void
+hb_restore_subnormals(unsigned saved)
+{
+#if defined(__x86_64__)
+	_mm_setcsr(saved);
+#elif defined(__aarch64__)
+	__asm__ volatile("msr fpcr, %0" : : "r"((uint64_t) saved));
+#else
+	(void) saved;
+#endif
+}

@@ -1,0 +1,168 @@
+/*
+ * provider.h - the operations that training and prediction are made of, behind one interface
+ *
+ * A provider is a static const struct of function pointers.  "reference" is plain C and always
+ * there; its twins for AVX2 and AVX-512 (kernels_*.c) are chosen at run time; "openblas" is linked
+ * into the trainer only.  Adding one is a new file and a line in provider.c.
+ *
+ * Layout.  Weights are units-major, W[units][stride], and activations are Z[units][ld] with one
+ * column a sample, so that trials of different widths lie one after another without padding and
+ * every operation vectorises over samples.  Strides and ld are multiples of HB_PAD; columns beyond
+ * the real count hold values of no meaning that nothing ever sums up.
+ *
+ * Every provider but openblas adds up a product's terms in the order of k, one accumulator an element, so
+ * that an element's bits do not depend on the shape of the product it is computed in.
+ */
+#ifndef HB_PROVIDER_H
+#define HB_PROVIDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/status.h"
+
+/* double is for checking gradients against finite differences: reference provider only. */
+#ifdef HB_REAL_DOUBLE
+typedef double hb_real;
+#else
+typedef float hb_real;
+#endif
+
+#define HB_PAD 16	/* strides are multiples of this many elements */
+#define HB_PANEL 32 /* columns of a packed panel */
+
+/* C[m][n] = bias[m] + A[m][k] B[k][n].  n is a multiple of HB_PAD. */
+typedef struct HbProduct
+{
+	size_t m;
+	size_t n;
+	size_t k;
+	const hb_real *a; /* element (i, l) at a[i * a_row + l * a_col] */
+	size_t a_row;
+	size_t a_col;
+	const hb_real *b; /* element (l, j) at b[(j / b_width) * b_panel + l * b_row + j % b_width] */
+	size_t b_row;
+	size_t b_width; /* a multiple of HB_PANEL, or at least n: one panel */
+	size_t b_panel;
+	hb_real *c; /* row-major */
+	size_t c_row;
+	const hb_real *bias; /* NULL: none */
+} HbProduct;
+
+typedef enum HbActivation
+{
+	HB_RELU,
+	HB_TANH,
+	HB_SIGMOID,
+	HB_GELU, /* by erf */
+	HB_ACTIVATION_COUNT
+} HbActivation;
+
+typedef enum HbUpdateRule
+{
+	HB_UPDATE_SGD,		/* W -= rate g */
+	HB_UPDATE_MOMENTUM, /* v = mu v + g; W -= rate v */
+	HB_UPDATE_NESTEROV, /* v = mu v + g; W -= rate (g + mu v) */
+	HB_UPDATE_RMSPROP,	/* s = rho s + (1 - rho) g^2; W -= rate g / (sqrt(s) + eps) */
+	HB_UPDATE_ADAM		/* bias correction is in rate and root */
+} HbUpdateRule;
+
+/* One optimizer step on a block W[rows][cols]; g is first increased by l2 W. */
+typedef struct HbUpdate
+{
+	HbUpdateRule rule;
+	size_t rows;
+	size_t cols;
+	const hb_real *g;
+	size_t g_row;
+	hb_real *w;
+	hb_real *s1; /* laid out as w: velocity, mean square, or first moment */
+	hb_real *s2; /* second moment */
+	size_t w_row;
+	hb_real rate;	 /* adam: lambda / (1 - beta1^t) */
+	hb_real l2;
+	hb_real decay1;	 /* mu, rho or beta1 */
+	hb_real decay2;	 /* beta2 */
+	hb_real root;	 /* adam: 1 / sqrt(1 - beta2^t) */
+	hb_real epsilon; /* outside the root */
+} HbUpdate;
+
+/* Scores Z[outputs][ld] of n samples, and where their gradient goes (may be z itself). */
+typedef struct HbScores
+{
+	size_t outputs;
+	size_t n;
+	size_t ld;
+	const hb_real *z;
+	hb_real *d;				/* mean gradient dL/dz; NULL: loss only */
+	const uint32_t *labels; /* classes */
+	const float *targets;	/* regression */
+	hb_real *scratch;		/* 3 * ld elements */
+} HbScores;
+
+typedef struct HbProvider
+{
+	const char *name;
+	const char *kernel; /* instruction set of the kernels */
+	const char *description;
+	size_t panel; /* width of packed panels that product() likes; 0: plain row-major matrices */
+	bool (*available)(void);
+	const char *(*version)(void); /* of the library behind it; "" where there is none */
+	const char *(*kernel_name)(void); /* as chosen at run time; NULL: kernel */
+
+	void (*product)(const HbProduct *product);
+	/* to[j][i] = from[i][j] for i < rows, j < cols; to's columns up to a multiple of HB_PAD are zeroed */
+	void (*transpose)(const hb_real *from, size_t rows, size_t cols, size_t from_row, hb_real *to,
+					  size_t to_row);
+	/* out[i] = sum of the first n of row i */
+	void (*row_sums)(const hb_real *d, size_t rows, size_t n, size_t ld, hb_real *out);
+	/* a = f(z); gelu also turns z into f'(z); z and a may be the same except for gelu */
+	void (*activate)(HbActivation f, hb_real *z, hb_real *a, size_t n);
+	/* d *= f'(z), given what activate() left */
+	void (*activate_back)(HbActivation f, const hb_real *z, const hb_real *a, hb_real *d, size_t n);
+	/* out = a * mask, mask = keep where draw >= threshold, else 0 */
+	void (*drop)(const uint16_t *draws, uint32_t threshold, hb_real keep, const hb_real *a,
+				 hb_real *out, size_t n);
+	void (*softmax)(hb_real *z, size_t outputs, size_t n, size_t ld, hb_real *scratch);
+	/* each returns the sum of the n losses */
+	double (*cross_entropy)(const HbScores *scores);
+	double (*hinge)(const HbScores *scores);   /* outputs 1: max(0, 1 - ys); more: Crammer-Singer */
+	double (*squared)(const HbScores *scores); /* (z - y)^2 / 2 */
+	void (*update)(const HbUpdate *update);
+} HbProvider;
+
+extern const HbProvider *const hb_providers[]; /* those linked in, some NULL */
+extern const int hb_nproviders;
+
+/* By name, where the processor can run it; NULL otherwise. */
+extern const HbProvider *hb_provider_find(const char *name);
+
+/* The fastest plain-C or hand-written one for this processor: no library behind it. */
+extern const HbProvider *hb_provider_kernels(void);
+
+/* The fastest of all that are linked in: openblas in the trainer. */
+extern const HbProvider *hb_provider_best(void);
+
+extern const char *hb_provider_kernel_name(const HbProvider *provider);
+
+/* Row strides: a multiple of HB_PAD that is no multiple of 1 kB, so that rows do not share cache sets. */
+extern size_t hb_stride(size_t n);
+
+/* Elements of a packed matrix of k rows and n columns, and its packing by panels of width columns (0: one). */
+extern size_t hb_packed_size(size_t k, size_t n, size_t width);
+
+/*
+ * Packs x[n][stride] of n samples with inputs columns (a multiple of HB_PAD) for the gradient product
+ * (k = samples, columns = inputs) and for the forward product (k = inputs, columns = samples, zero beyond n).
+ */
+extern void hb_pack_gradient(const float *x, size_t n, size_t inputs, size_t stride, size_t width,
+							 hb_real *out);
+extern void hb_pack_forward(const HbProvider *provider, const float *x, size_t n, size_t inputs,
+							size_t stride, size_t width, hb_real *out);
+
+/* While training, subnormal numbers count as zero (SSE's FTZ and DAZ); returns what to restore. */
+extern unsigned hb_flush_subnormals(void);
+extern void hb_restore_subnormals(unsigned saved);
+
+#endif /* HB_PROVIDER_H */

@@ -1,0 +1,78 @@
+/*
+ * reference.c - the provider in plain C: always there, and what every other one is tested against
+ *
+ * It is also the only one in double precision (HB_REAL_DOUBLE), where gradients are compared with
+ * finite differences.
+ */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-math-errno")
+#endif
+#include "compute/provider.h"
+#include "compute/kernels.h"
+#include "compute/elementwise.inc.h"
+
+static bool
+reference_available(void)
+{
+	return true;
+}
+
+static const char *
+reference_version(void)
+{
+	return "";
+}
+
+static void
+reference_product(const HbProduct *p)
+{
+	for (size_t i = 0; i < p->m; i++)
+		for (size_t j0 = 0; j0 < p->n; j0 += HB_PAD)
+		{
+			const hb_real *b = p->b + j0 / p->b_width * p->b_panel + j0 % p->b_width;
+			const hb_real *a = p->a + i * p->a_row;
+			hb_real sum[HB_PAD];
+
+			for (int j = 0; j < HB_PAD; j++)
+				sum[j] = p->bias ? p->bias[i] : 0;
+			for (size_t l = 0; l < p->k; l++)
+				for (int j = 0; j < HB_PAD; j++)
+					sum[j] += a[l * p->a_col] * b[l * p->b_row + j];
+			memcpy(p->c + i * p->c_row + j0, sum, sizeof sum);
+		}
+}
+
+void
+hb_transpose_reference(const hb_real *from, size_t rows, size_t cols, size_t from_row, hb_real *to,
+					   size_t to_row)
+{
+	size_t padded = (rows + HB_PAD - 1) / HB_PAD * HB_PAD;
+
+	for (size_t j = 0; j < cols; j++)
+	{
+		for (size_t i = 0; i < rows; i++)
+			to[j * to_row + i] = from[i * from_row + j];
+		for (size_t i = rows; i < padded; i++)
+			to[j * to_row + i] = 0;
+	}
+}
+
+const HbProvider hb_provider_reference = {
+	.name = "reference",
+	.kernel = "generic",
+	.description = "plain C",
+	.panel = HB_PANEL,
+	.available = reference_available,
+	.version = reference_version,
+	.product = reference_product,
+	.transpose = hb_transpose_reference,
+	.row_sums = ew_row_sums,
+	.activate = ew_activate,
+	.activate_back = ew_activate_back,
+	.drop = ew_drop,
+	.softmax = ew_softmax,
+	.cross_entropy = ew_cross_entropy,
+	.hinge = ew_hinge,
+	.squared = ew_squared,
+	.update = ew_update,
+};

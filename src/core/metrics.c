@@ -1,0 +1,251 @@
+/*
+ * metrics.c - error, log loss, area under the ROC curve, RMSE, MAE, R squared
+ *
+ * The area is the Mann-Whitney statistic P(s+ > s-) + P(s+ = s-)/2 from one sort; scores are sorted by radix on
+ * their order-preserving bits because this runs for every trial at every rung and every class.  Sums are in
+ * double, in row order.
+ */
+#include "core/metrics.h"
+
+#include <math.h>
+#include <string.h>
+
+const HbMetric hb_metrics[HB_METRIC_COUNT] = {
+	[HB_METRIC_ERROR] = {"error", HB_TASK_CLASSIFICATION, false,
+						 "share of rows classified wrongly"},
+	[HB_METRIC_LOG_LOSS] = {"log_loss", HB_TASK_CLASSIFICATION, false,
+							"mean negative log probability of the true class, in nats"},
+	[HB_METRIC_AUC] = {"auc", HB_TASK_CLASSIFICATION, true,
+					   "area under the ROC curve; more than two classes: mean of one versus rest"},
+	[HB_METRIC_RMSE] = {"rmse", HB_TASK_REGRESSION, false,
+						"root mean squared error, in the target's unit"},
+	[HB_METRIC_MAE] = {"mae", HB_TASK_REGRESSION, false,
+					   "mean absolute error, in the target's unit"},
+	[HB_METRIC_R2] = {"r2", HB_TASK_REGRESSION, true, "share of the target's variance explained"},
+};
+
+int
+hb_metric_find(const char *name)
+{
+	for (int i = 0; i < HB_METRIC_COUNT; i++)
+		if (strcmp(hb_metrics[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+HbMetricId
+hb_metric_default(HbTask task)
+{
+	return task == HB_TASK_CLASSIFICATION ? HB_METRIC_ERROR : HB_METRIC_RMSE;
+}
+
+double
+hb_metric_loss(HbMetricId metric, double value)
+{
+	return hb_metrics[metric].higher_is_better ? 0.0 - value : value;
+}
+
+static void
+clear(HbMetrics *metrics)
+{
+	for (int i = 0; i < HB_METRIC_COUNT; i++)
+		metrics->value[i] = NAN;
+}
+
+static inline double
+row_weight(const float *weight, size_t i)
+{
+	return weight ? (double) weight[i] : 1.0;
+}
+
+/* Bits of a float that sort as unsigned numbers do; -0 sorts as 0. */
+static inline uint32_t
+sortable(float value)
+{
+	uint32_t bits;
+
+	value = value == 0.0f ? 0.0f : value;
+	memcpy(&bits, &value, sizeof(bits));
+	return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+#define RADIX_BITS 11
+#define RADIX_SIZE (1 << RADIX_BITS)
+#define RADIX_PASSES 3
+
+/* Sorts by the upper 32 bits of each item; the result is in the array returned. */
+static uint64_t *
+radix_sort(uint64_t *items, uint64_t *spare, size_t n)
+{
+	for (int pass = 0; pass < RADIX_PASSES; pass++)
+	{
+		int shift = 32 + pass * RADIX_BITS;
+		size_t start[RADIX_SIZE] = {0};
+		size_t total = 0;
+		uint64_t *swap = items;
+
+		for (size_t i = 0; i < n; i++)
+			start[(items[i] >> shift) & (RADIX_SIZE - 1)]++;
+		for (int digit = 0; digit < RADIX_SIZE; digit++)
+		{
+			size_t count = start[digit];
+
+			start[digit] = total;
+			total += count;
+		}
+		for (size_t i = 0; i < n; i++)
+			spare[start[(items[i] >> shift) & (RADIX_SIZE - 1)]++] = items[i];
+		items = spare;
+		spare = swap;
+	}
+	return items;
+}
+
+/* Weighted area of items sorted by score (upper half), row number in the lower half; NaN with one class. */
+static double
+area(const uint64_t *items, size_t n, const uint32_t *labels, uint32_t positive,
+	 const float *weight)
+{
+	double below = 0; /* weight of negatives with a lower score */
+	double positives = 0;
+	double wins = 0;
+
+	for (size_t i = 0; i < n;)
+	{
+		uint32_t score = (uint32_t) (items[i] >> 32);
+		double tied_positive = 0;
+		double tied_negative = 0;
+
+		for (; i < n && (uint32_t) (items[i] >> 32) == score; i++)
+		{
+			uint32_t row = (uint32_t) items[i];
+
+			if (labels[row] == positive)
+				tied_positive += row_weight(weight, row);
+			else
+				tied_negative += row_weight(weight, row);
+		}
+		wins += tied_positive * (below + 0.5 * tied_negative);
+		positives += tied_positive;
+		below += tied_negative;
+	}
+	return positives > 0 && below > 0 ? wins / (positives * below) : NAN;
+}
+
+/* Two classes: by the second's probability or the difference of scores; more: mean over the classes present. */
+static bool
+auc(const HbHost *host, const float *scores, const uint32_t *labels, const float *weight, size_t n,
+	uint32_t outputs, bool calibrated, double *result, HbStatus *status)
+{
+	uint64_t *items = hb_alloc(host, 2 * n * sizeof(uint64_t));
+	uint32_t first = outputs == 2 ? 1 : 0;
+	double sum = 0;
+	int classes = 0;
+
+	if (!items)
+		return hb_fail_memory(status, 2 * n * sizeof(uint64_t));
+	for (uint32_t k = first; k < outputs; k++)
+	{
+		double value;
+
+		for (size_t i = 0; i < n; i++)
+		{
+			const float *row = scores + i * outputs;
+			float score = outputs == 2 && !calibrated ? row[1] - row[0] : row[k];
+
+			items[i] = (uint64_t) sortable(score) << 32 | (uint32_t) i;
+		}
+		value = area(radix_sort(items, items + n, n), n, labels, k, weight);
+		if (!isnan(value))
+		{
+			sum += value;
+			classes++;
+		}
+	}
+	hb_release(host, items);
+	*result = classes > 0 ? sum / classes : NAN;
+	return true;
+}
+
+bool
+hb_metrics_classification(const HbHost *host, const float *scores, const uint32_t *labels,
+						  const float *weight, size_t n, uint32_t outputs, bool calibrated,
+						  HbMetrics *out, HbStatus *status)
+{
+	double total = 0;
+	double wrong = 0;
+	double log_loss = 0;
+	bool undefined = false;
+
+	clear(out);
+	if (n > UINT32_MAX || outputs < 1)
+		return hb_fail(status, HB_ERR_INTERNAL, "too many rows or no classes to evaluate");
+	for (size_t i = 0; i < n; i++)
+	{
+		const float *row = scores + i * outputs;
+		uint32_t best = 0;
+		double w = row_weight(weight, i);
+
+		if (labels[i] >= outputs)
+			return hb_fail(status, HB_ERR_INTERNAL, "class %u of row is out of range", labels[i]);
+		for (uint32_t k = 0; k < outputs; k++)
+		{
+			undefined |= isnan(row[k]);
+			if (row[k] > row[best])
+				best = k;
+		}
+		total += w;
+		if (best != labels[i])
+			wrong += w;
+		if (calibrated)
+			log_loss -= w * log(fmin(fmax((double) row[labels[i]], 1e-15), 1.0));
+	}
+	/* A model that answers NaN must not look better than one that answers wrongly. */
+	if (undefined || !(total > 0))
+		return true;
+	out->value[HB_METRIC_ERROR] = wrong / total;
+	if (calibrated)
+		out->value[HB_METRIC_LOG_LOSS] = log_loss / total;
+	return auc(host, scores, labels, weight, n, outputs, calibrated, &out->value[HB_METRIC_AUC],
+			   status);
+}
+
+bool
+hb_metrics_regression(const float *prediction, const float *target, const float *weight, size_t n,
+					  double scale, HbMetrics *out, HbStatus *status)
+{
+	double total = 0;
+	double mean = 0;
+	double squared = 0;
+	double absolute = 0;
+	double spread = 0;
+	bool constant = true;
+
+	clear(out);
+	for (size_t i = 0; i < n; i++)
+	{
+		double w = row_weight(weight, i);
+		double e = (double) prediction[i] - (double) target[i];
+
+		total += w;
+		mean += w * (double) target[i];
+		squared += w * e * e;
+		absolute += w * fabs(e);
+		constant &= target[i] == target[0];
+	}
+	if (!(total > 0))
+		return true;
+	mean /= total;
+	for (size_t i = 0; i < n; i++)
+	{
+		double d = (double) target[i] - mean;
+
+		spread += row_weight(weight, i) * d * d;
+	}
+	out->value[HB_METRIC_RMSE] = sqrt(squared / total) * scale;
+	out->value[HB_METRIC_MAE] = absolute / total * scale;
+	/* rounding leaves a spread of a constant target just above zero */
+	if (!constant && spread > 0)
+		out->value[HB_METRIC_R2] = 1.0 - squared / spread;
+	return true;
+}

@@ -1,0 +1,239 @@
+/*
+ * locks.c - session locks that say who is alive
+ *
+ * Liveness of a study is a lock, not a clock: the supervisor that runs it holds an exclusive session
+ * lock, which the server releases when the process ends, however it ends.  The same kind of lock
+ * counts the studies and the trainers of the whole cluster.  The tags are advisory ones whose fourth
+ * field SQL cannot set (it makes 1 and 2 only), so no user can take or forge one; the lock method is
+ * the advisory one because standard session locks are lost when a transaction aborts.
+ *
+ * One thing a user's function can do is call pg_advisory_unlock_all() in the supervisor while the data is
+ * read: hb_locks_reassert() takes back, right after loading, what was lost that way.
+ *
+ * LockAcquire succeeds again where the process holds the lock already, so this file remembers what it holds.
+ */
+#include "pg.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+
+#include "pg/locks.h"
+
+#define HB_LOCK_STUDY 0x4842
+#define HB_LOCK_STUDY_SLOT 0x4843
+#define HB_LOCK_TRAINER_SLOT 0x4844
+#define HB_LOCK_HANDOVER 0x4845
+
+typedef struct HbHeldLock
+{
+	LOCKTAG tag;
+	struct HbHeldLock *next;
+} HbHeldLock;
+
+static HbHeldLock *hb_held_locks = NULL;
+
+/* Studies and the handover belong to a database; slots are counted across the cluster (database 0). */
+static LOCKTAG
+hb_lock_tag(Oid database, int64 key, uint16 kind)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, database, (uint32) ((uint64) key >> 32), (uint32) key, kind);
+	return tag;
+}
+
+static bool
+hb_tag_equal(const LOCKTAG *a, const LOCKTAG *b)
+{
+	return memcmp(a, b, sizeof(LOCKTAG)) == 0;
+}
+
+static HbHeldLock **
+hb_held_find(const LOCKTAG *tag)
+{
+	HbHeldLock **link = &hb_held_locks;
+
+	while (*link && !hb_tag_equal(&(*link)->tag, tag))
+		link = &(*link)->next;
+	return link;
+}
+
+/* Takes the lock without waiting; false: this or another process holds it. */
+static bool
+hb_lock_take(LOCKTAG tag)
+{
+	HbHeldLock *held;
+
+	if (*hb_held_find(&tag))
+		return false;
+	held = MemoryContextAlloc(TopMemoryContext, sizeof(HbHeldLock));
+	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+	{
+		pfree(held);
+		return false;
+	}
+	held->tag = tag;
+	held->next = hb_held_locks;
+	hb_held_locks = held;
+	return true;
+}
+
+static void
+hb_lock_drop(LOCKTAG tag)
+{
+	HbHeldLock **link = hb_held_find(&tag);
+	HbHeldLock *held = *link;
+
+	if (!held)
+		return;
+	*link = held->next;
+	pfree(held);
+	LockRelease(&tag, ExclusiveLock, true);
+}
+
+void
+hb_locks_reassert(void)
+{
+	HbHeldLock *held;
+
+	for (held = hb_held_locks; held; held = held->next)
+	{
+		if (LockHeldByMe(&held->tag, ExclusiveLock))
+			continue;
+		if (LockAcquire(&held->tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("lock of the study was lost while its data was read"),
+					 errdetail("A function that the data depends on released all advisory "
+							   "locks.")));
+	}
+}
+
+bool
+hb_lock_study(int64 study_id)
+{
+	return hb_lock_take(hb_lock_tag(MyDatabaseId, study_id, HB_LOCK_STUDY));
+}
+
+void
+hb_unlock_study(int64 study_id)
+{
+	hb_lock_drop(hb_lock_tag(MyDatabaseId, study_id, HB_LOCK_STUDY));
+}
+
+/*
+ * The lock table is searched rather than probed: an attempt to take the lock could make a supervisor
+ * that starts at this moment believe that somebody else runs its study.
+ */
+pid_t
+hb_study_holder(int64 study_id)
+{
+	LOCKTAG tag = hb_lock_tag(MyDatabaseId, study_id, HB_LOCK_STUDY);
+	LockData *locks = GetLockStatusData();
+	pid_t holder = 0;
+	int i;
+
+	for (i = 0; i < locks->nelements && holder == 0; i++)
+	{
+		const LockInstanceData *lock = &locks->locks[i];
+
+		if (hb_tag_equal(&lock->locktag, &tag) &&
+			(lock->holdMask & LOCKBIT_ON(ExclusiveLock)) != 0)
+			holder = lock->pid;
+	}
+	pfree(locks->locks);
+	pfree(locks);
+	return holder;
+}
+
+bool
+hb_study_is_held(int64 study_id)
+{
+	return hb_study_holder(study_id) != 0;
+}
+
+/* The first free one of n numbered locks, from 1; 0: none. */
+static int
+hb_acquire_slot(uint16 kind, int n)
+{
+	int slot;
+
+	for (slot = 1; slot <= n; slot++)
+		if (hb_lock_take(hb_lock_tag(InvalidOid, slot, kind)))
+			return slot;
+	return 0;
+}
+
+int
+hb_acquire_study_slot(void)
+{
+	return hb_acquire_slot(HB_LOCK_STUDY_SLOT, hb_guc_max_studies);
+}
+
+int
+hb_study_slots_held(void)
+{
+	LOCKTAG tag = hb_lock_tag(InvalidOid, 0, HB_LOCK_STUDY_SLOT);
+	LockData *locks = GetLockStatusData();
+	int held = 0;
+	int i;
+
+	for (i = 0; i < locks->nelements; i++)
+	{
+		const LockInstanceData *lock = &locks->locks[i];
+
+		tag.locktag_field3 = lock->locktag.locktag_field3;
+		if (hb_tag_equal(&lock->locktag, &tag) &&
+			(lock->holdMask & LOCKBIT_ON(ExclusiveLock)) != 0)
+			held++;
+	}
+	pfree(locks->locks);
+	pfree(locks);
+	return held;
+}
+
+void
+hb_release_study_slot(int slot)
+{
+	hb_lock_drop(hb_lock_tag(InvalidOid, slot, HB_LOCK_STUDY_SLOT));
+}
+
+int
+hb_acquire_trainer_slot(void)
+{
+	return hb_acquire_slot(HB_LOCK_TRAINER_SLOT, hb_guc_max_trainers);
+}
+
+void
+hb_release_trainer_slot(int slot)
+{
+	hb_lock_drop(hb_lock_tag(InvalidOid, slot, HB_LOCK_TRAINER_SLOT));
+}
+
+/* Waiting polls, so that it needs no transaction and answers interrupts. */
+bool
+hb_lock_handover(bool wait)
+{
+	LOCKTAG tag = hb_lock_tag(MyDatabaseId, 0, HB_LOCK_HANDOVER);
+
+	while (!hb_lock_take(tag))
+	{
+		if (!wait)
+			return false;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return true;
+}
+
+void
+hb_unlock_handover(void)
+{
+	hb_lock_drop(hb_lock_tag(MyDatabaseId, 0, HB_LOCK_HANDOVER));
+}

@@ -1,0 +1,223 @@
+/*
+ * options.c - the options jsonb of hyperband_tune: one table of keys
+ *
+ * A key that the table lists without a reader is named in the documentation of later releases and is
+ * refused with 0A000; any other unknown key is 22023.  Values are read from jsonb directly, so that a
+ * bigint is exact.
+ */
+#include "pg.h"
+
+#include <math.h>
+
+#include "options.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+typedef void (*OptionReader)(const char *key, const JsonbValue *value, HbOptions *options);
+
+typedef struct OptionKey
+{
+	const char *name;
+	OptionReader read; /* NULL: not in this release */
+} OptionKey;
+
+static void
+invalid_option(const char *key, const char *must)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("option \"%s\" must be %s", key, must)));
+}
+
+/* NaN and infinity cannot be written in JSON; what overflows a double is 22003. */
+static double
+number_option(const char *key, const JsonbValue *value, const char *must)
+{
+	double number;
+
+	if (value->type != jbvNumeric)
+		invalid_option(key, must);
+	number = DatumGetFloat8(
+		DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
+	if (!isfinite(number))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("value of option \"%s\" is out of range", key)));
+	return number;
+}
+
+static int64
+integer_option(const char *key, const JsonbValue *value, const char *must)
+{
+	Datum number;
+	Datum whole;
+
+	if (value->type != jbvNumeric)
+		invalid_option(key, must);
+	number = NumericGetDatum(value->val.numeric);
+	whole = DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0));
+	if (!DatumGetBool(DirectFunctionCall2(numeric_eq, number, whole)))
+		invalid_option(key, must);
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, whole));
+}
+
+static bool
+string_is(const JsonbValue *value, const char *text)
+{
+	return value->type == jbvString && value->val.string.len == strlen(text) &&
+		   memcmp(value->val.string.val, text, value->val.string.len) == 0;
+}
+
+/* For options that name one of two strings; true for the second. */
+static bool
+choice_option(const char *key, const JsonbValue *value, const char *first, const char *second)
+{
+	if (string_is(value, second))
+		return true;
+	if (!string_is(value, first))
+		invalid_option(key, psprintf("\"%s\" or \"%s\"", first, second));
+	return false;
+}
+
+static void
+read_strict(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	if (value->type != jbvBool)
+		invalid_option(key, "true or false");
+	options->strict = value->val.boolean;
+}
+
+static void
+read_rounding(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	options->rounding_ceil = choice_option(key, value, "floor", "ceil");
+}
+
+static void
+read_max_rows(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	options->max_rows = integer_option(key, value, "a positive integer");
+	if (options->max_rows < 1)
+		invalid_option(key, "a positive integer");
+}
+
+static void
+read_clip(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	options->clip = number_option(key, value, "a number that is not negative");
+	if (options->clip < 0)
+		invalid_option(key, "a number that is not negative");
+}
+
+static void
+read_curve_points(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	int64 points = integer_option(key, value, "an integer between 1 and 1000000");
+
+	if (points < 1 || points > 1000000)
+		invalid_option(key, "an integer between 1 and 1000000");
+	options->curve_points = (int) points;
+}
+
+static void
+read_split_seed(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	options->split_seed = integer_option(key, value, "an integer");
+}
+
+static void
+read_test(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	const char *must = "a number that is at least 0 and less than 1";
+
+	options->test = number_option(key, value, must);
+	if (options->test < 0 || options->test >= 1)
+		invalid_option(key, must);
+}
+
+static void
+read_on_change(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	options->on_change_reload = choice_option(key, value, "error", "reload");
+}
+
+static const OptionKey option_keys[] = {
+	{"strict", read_strict},
+	{"rounding", read_rounding},
+	{"max_rows", read_max_rows},
+	{"clip", read_clip},
+	{"curve_points", read_curve_points},
+	{"split_seed", read_split_seed},
+	{"test", read_test},
+	{"on_change", read_on_change},
+	{"epochs", NULL},
+	{"split_column", NULL},
+	{"order_column", NULL},
+	{"group_column", NULL},
+	{"weight_column", NULL},
+	{"class_weight", NULL},
+	{"positive_class", NULL},
+	{"target_transform", NULL},
+	{"refit", NULL},
+	{"restore_best", NULL},
+	{"warm_start", NULL},
+};
+
+/* "a", "b" and "c" of the keys that can be used. */
+static char *
+available_keys(void)
+{
+	const char *names[lengthof(option_keys) + 1];
+	int n = 0;
+	int i;
+
+	for (i = 0; i < lengthof(option_keys); i++)
+		if (option_keys[i].read != NULL)
+			names[n++] = option_keys[i].name;
+	names[n] = NULL;
+	return hb_quoted_list(names);
+}
+
+static void
+read_option(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	int i;
+
+	for (i = 0; i < lengthof(option_keys); i++)
+	{
+		if (strcmp(option_keys[i].name, key) != 0)
+			continue;
+		if (option_keys[i].read == NULL)
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("option \"%s\" is not supported", key),
+							errhint("Available options are %s.", available_keys())));
+		option_keys[i].read(key, value, options);
+		return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unrecognized option \"%s\"", key),
+			 errhint("Available options are %s.", available_keys())));
+}
+
+void
+hb_options_parse(Jsonb *jsonb, HbOptions *options)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue item;
+	char *key = NULL;
+
+	memset(options, 0, sizeof(*options));
+	options->clip = 5.0;
+	if (jsonb == NULL)
+		return;
+	if (!JB_ROOT_IS_OBJECT(jsonb))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("options must be a JSON object")));
+	iterator = JsonbIteratorInit(&jsonb->root);
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = pnstrdup(item.val.string.val, item.val.string.len);
+		else if (token == WJB_VALUE)
+			read_option(key, &item, options);
+	}
+}

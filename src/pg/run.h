@@ -1,0 +1,136 @@
+/*
+ * run.h - one study while a supervisor runs it
+ *
+ *   supervisor.c  the worker: queue, locks, what becomes of an error
+ *   run.c         a study from queued to finished: load, plan, stages
+ *   train.c       a chunk of a stage: its job, its results, which checkpoints stay
+ *   loop.c        the event loop: works to slots, frames back, lost trainers, time limit
+ *   finish.c      winner, test figures, comparison with the current model, new version
+ *
+ * HbRun mirrors the catalog's rows. Whatever changes is written first to the catalog or together with it, so
+ * that a supervisor that starts later from the rows alone goes on at the same place.
+ */
+#ifndef HB_RUN_H
+#define HB_RUN_H
+
+#include "pg.h"
+
+#include "learn/family.h"
+#include "pg/catalog.h"
+#include "pg/load.h"
+#include "pg/options.h"
+#include "pg/slot.h"
+#include "tune/sampler.h"
+#include "tune/scheduler.h"
+
+typedef enum HbWorkState
+{
+	HB_WORK_PENDING,
+	HB_WORK_RUNNING,
+	HB_WORK_DONE
+} HbWorkState;
+
+/* One job for a slot, and what became of it. */
+typedef struct HbWork
+{
+	HbWorkState state;
+	int lost; /* attempts that ended with the trainer's loss */
+	/* TRAIN: a chunk of run->stage */
+	const HbChunk *chunk;
+	/* EVALUATE: a complete job but for its id, and its outcome */
+	HbJob *evaluation;
+	HbMetrics metrics;
+	HbStatus failure; /* sqlstate is set where it failed */
+} HbWork;
+
+/* The best evaluation so far; number 0: none. */
+typedef struct HbIncumbent
+{
+	int64 number;
+	int64 resource;
+	double loss;
+	double tie_loss;
+} HbIncumbent;
+
+typedef struct HbRun
+{
+	MemoryContext context;		 /* lives as long as the run */
+	MemoryContext stage_context; /* reset at each stage */
+	MemoryContext scratch;		 /* reset at each turn of the loop */
+	HbStudyRow *study;
+	HbOptions options;
+	const HbFamily *family;
+	const HbScheduler *scheduler;
+	const HbSampler *sampler;
+	HbLoadResult *data;
+	HbProblem problem;
+	HbMetricId metric;
+	HbTrainerSpec spec;
+	TimestampTz started;
+	TimestampTz deadline; /* 0: no time limit */
+
+	HbPlan plan;
+	int ntrials;
+	HbTrialRow *rows; /* by number - 1: ids and attempts */
+	double (*params)[HB_MAX_PARAMS];
+	HbStudyState state;
+	bool *stored; /* by number - 1: a checkpoint at the trial's resource is in the catalog */
+	HbIncumbent best;
+	HbStatus last_failure; /* why the last trial failed */
+	HbStage stage;
+
+	/* curve points that wait to be committed */
+	int npoints;
+	int points_capacity;
+	HbCurvePoint *points;
+	int64 *point_ids;
+	TimestampTz points_since;
+
+	uint64 next_job;
+	int failed_starts; /* trainers in a row that ended before HELLO */
+	TimestampTz slot_retry; /* no trainer slot was free: when to try again */
+	bool versions_stored;
+} HbRun;
+
+/* A transaction of the supervisor; ends the process quietly where the extension was dropped. */
+typedef struct HbTransaction
+{
+	HbCatalogScope scope;
+	MemoryContext context;
+} HbTransaction;
+
+extern void hb_transaction_begin(HbTransaction *transaction);
+extern void hb_transaction_commit(HbTransaction *transaction);
+
+/* run.c: runs the study, which this process has locked and marked running, to its end. Raises what fails it. */
+extern void hb_run_study(HbStudyRow *study);
+
+/* Raises 57014 where somebody has asked to cancel; inside a transaction. */
+extern void hb_run_check_cancel(HbRun *run);
+
+/* train.c: sends the chunk's job to the slot. */
+extern void hb_train_send(HbRun *run, HbWork *work, HbSlot *slot);
+/* False with 08P01 where the result does not answer the job. */
+extern bool hb_train_record(HbRun *run, HbWork *work, HbJobResult *result, HbStatus *status);
+/* The trainer was lost: the trials wait again. */
+extern void hb_train_lost(HbRun *run, HbWork *work);
+/* The trials end as failed. */
+extern void hb_train_fail(HbRun *run, HbWork *work, const HbStatus *failure);
+/* Whether the trial has its result at the end of the running stage, or has ended. */
+extern bool hb_train_recorded(const HbRun *run, int64 number);
+/* False: the trial is not of this work. */
+extern bool hb_curve_add(HbRun *run, const HbWork *work, const HbCurvePoint *point);
+extern void hb_curve_flush(HbRun *run);
+
+/*
+ * loop.c: runs all works that are not done. False: the time limit came first; no trainer is busy
+ * then. last: nothing follows, so that trainers need not be kept.
+ */
+extern bool hb_loop(HbRun *run, HbWork *works, int nworks, bool limited);
+/* Forgets the loop's WaitEventSet; after an error. */
+extern void hb_loop_reset(void);
+
+/* finish.c: after the last stage or at the time limit. Raises 22000 or 57014 where no trial has a result. */
+extern void hb_finish(HbRun *run, bool out_of_time);
+
+#endif /* HB_RUN_H */

@@ -1,0 +1,58 @@
+# kill -9 of trainers: the server and every session go on, and the result is the same.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use Hyperband;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_cluster('main');
+load_table($node, 'letter');
+my $call = "'letter', 'lettr', features => ARRAY['x_box','y_box','width','high','onpix','x_bar','y_bar','x2bar','y2bar','xybar','x2ybr','xy2br','x_ege','xegvy','y_ege','yegvx'], "
+  . "max_resource => 27, seed => 11, trainers => 2, search_space => '" . big_space() . "'";
+
+my $reference = tune($node, $call);
+is(wait_study($node, $reference), 'done', 'the undisturbed study is done');
+my $expected = history($node, $reference);
+
+# A session that would not survive a restart of the server.
+my $bystander = $node->background_psql('postgres');
+$bystander->query_safe('CREATE TEMP TABLE here AS SELECT 1') if $bystander->can('query_safe');
+my $started = $node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()');
+
+# One of them.
+my $study = training_study($node, $call, 0.2);
+my @before = trainers_of($node);
+kill 'KILL', $before[0];
+ok(wait_for(sub { !alive($before[0]) }, 5), 'the killed trainer is reaped');
+is(wait_study($node, $study), 'done', 'one trainer killed: the study is done');
+is(history($node, $study), $expected, 'with the same history');
+cmp_ok($node->safe_psql('postgres', "SELECT max(attempt) FROM hyperband.trial WHERE study_id = $study"),
+	'>', $node->safe_psql('postgres', "SELECT max(attempt) FROM hyperband.trial WHERE study_id = $reference"),
+	'a further attempt is on record');
+
+# All of them, twice.
+$study = training_study($node, $call, 0.1);
+kill 'KILL', trainers_of($node);
+ok( wait_for(
+		sub {
+			$node->safe_psql('postgres', "SELECT resource_spent > 0.4 * resource_planned FROM hyperband.study WHERE study_id = $study") eq 't';
+		}),
+	'it goes on with new trainers');
+kill 'KILL', trainers_of($node);
+is(wait_study($node, $study), 'done', 'all trainers killed, twice: the study is done');
+is(history($node, $study), $expected, 'with the same history');
+
+is($node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()'), $started, 'the server was never restarted');
+unlike(slurp_file($node->logfile), qr/terminating any other active server processes/, 'and no session was ended');
+
+# A trainer that stops to answer must not keep a cancel waiting.
+$study = training_study($node, $call, 0.1);
+my @stopped = trainers_of($node);
+kill 'STOP', @stopped;
+is($node->safe_psql('postgres', "SELECT hyperband_cancel($study)"), 't', 'a study with stopped trainers can be cancelled');
+ok(wait_for(sub { !grep { alive($_) } @stopped }, 5), 'and they are gone');
+
+$node->stop;
+done_testing();
