@@ -376,7 +376,7 @@ SELECT s.study_id, s.owner, s.name, s.shown AS state,
 	   s.resource_spent, s.resource_planned, s.best_loss,
 	   CASE s.direction WHEN 'maximize' THEN - s.best_loss ELSE s.best_loss END AS best_metric_value,
 	   clock.elapsed,
-	   CASE WHEN s.shown = 'running' AND s.resource_spent > 0
+	   CASE WHEN s.shown = 'running' AND s.resource_spent > 0 AND s.resource_planned > 0
 			THEN make_interval(secs => round(greatest(0, least(
 				clock.elapsed * greatest(0, s.resource_planned - s.resource_spent) / s.resource_spent,
 				extract(epoch FROM s.time_limit)::float8 - clock.elapsed)))) END AS eta
@@ -478,10 +478,10 @@ SELECT study_id, bracket, rung, min(resource)::integer AS resource, count(*)::in
 	   CASE WHEN bool_and(ended) THEN corr(rank_here, rank_final) END AS rank_correlation,
 	   CASE WHEN bool_and(ended) THEN (min(rank) FILTER (WHERE final_rank = 1))::integer END AS winner_rank,
 	   max(loss) FILTER (WHERE promoted) AS cut_loss,
-	   CASE WHEN bool_and(ended)
+	   -- greatest() would turn an unknown regret into 0
+	   CASE WHEN bool_and(ended) AND bool_or(NOT promoted AND last_rung > rung)
 			THEN greatest(0, min(last_loss) FILTER (WHERE promoted)
-							 - nullif(min(CASE WHEN NOT promoted AND last_rung > rung THEN last_loss
-											   ELSE 'infinity' END), 'infinity')) END AS regret
+							 - min(last_loss) FILTER (WHERE NOT promoted AND last_rung > rung)) END AS regret
 FROM ranked
 GROUP BY study_id, bracket, rung
 ORDER BY study_id, bracket DESC, rung;

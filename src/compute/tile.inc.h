@@ -26,6 +26,24 @@
 #define ROWS_11(M) ROWS_10(M) M(10)
 #define ROWS_12(M) ROWS_11(M) M(11)
 
+#define BASE_0 a0
+#define BASE_1 a0
+#define BASE_2 a0
+#define BASE_3 a3
+#define BASE_4 a3
+#define BASE_5 a3
+#define BASE_6 a6
+#define BASE_7 a6
+#define BASE_8 a6
+#define BASE_9 a9
+#define BASE_10 a9
+#define BASE_11 a9
+
+/* The empty asm keeps the compiler from turning the four bases into twelve pointers. */
+#define NEXT_OF_A                                                                                  \
+	a0 += a_col, a3 += a_col, a6 += a_col, a9 += a_col;                                            \
+	__asm__("" : "+r"(a0), "+r"(a3), "+r"(a6), "+r"(a9))
+
 /* One tile: where its operands start, and whether C already holds the terms of smaller k. */
 typedef struct Tile
 {
@@ -53,11 +71,11 @@ tile_start(const Tile *t, size_t i, size_t j)
 #define DECLARE_1(i) V c##i##_0 = tile_start(t, i, 0);
 #define STEP_2(i)                                                                                  \
 	{                                                                                              \
-		V x = BROADCAST(a + ((i) / 3) * row3 + ((i) % 3) * row);                                   \
+		V x = BROADCAST(BASE_##i + ((i) % 3) * row);                                   \
 		c##i##_0 = FMA(x, b0, c##i##_0);                                                           \
 		c##i##_1 = FMA(x, b1, c##i##_1);                                                           \
 	}
-#define STEP_1(i) c##i##_0 = FMA(BROADCAST(a + ((i) / 3) * row3 + ((i) % 3) * row), b0, c##i##_0);
+#define STEP_1(i) c##i##_0 = FMA(BROADCAST(BASE_##i + ((i) % 3) * row), b0, c##i##_0);
 #define STORE_2(i)                                                                                 \
 	STORE(t->c + (i) *t->c_row, c##i##_0);                                                         \
 	STORE(t->c + (i) *t->c_row + LANES, c##i##_1);
@@ -66,24 +84,26 @@ tile_start(const Tile *t, size_t i, size_t j)
 #define DEFINE_TILE(rows)                                                                          \
 	static void tile_##rows##_2(const Tile *t)                                                     \
 	{                                                                                              \
-		const float *a = t->a, *b = t->b;                                                          \
-		const size_t row = t->a_row, row3 = 3 * row, a_col = t->a_col, b_row = t->b_row;           \
+		const size_t row = t->a_row, a_col = t->a_col, b_row = t->b_row;                           \
+		const float *a0 = t->a, *a3 = a0 + 3 * row, *a6 = a3 + 3 * row, *a9 = a6 + 3 * row;        \
+		const float *b = t->b;                                                                     \
 		ROWS_##rows(DECLARE_2) for (size_t l = t->k; l > 0; l--)                                   \
 		{                                                                                          \
 			V b0 = LOAD(b), b1 = LOAD(b + LANES);                                                  \
-			ROWS_##rows(STEP_2) a += a_col;                                                        \
+			ROWS_##rows(STEP_2) NEXT_OF_A;                                                         \
 			b += b_row;                                                                            \
 		}                                                                                          \
 		ROWS_##rows(STORE_2)                                                                       \
 	}                                                                                              \
 	static void tile_##rows##_1(const Tile *t)                                                     \
 	{                                                                                              \
-		const float *a = t->a, *b = t->b;                                                          \
-		const size_t row = t->a_row, row3 = 3 * row, a_col = t->a_col, b_row = t->b_row;           \
+		const size_t row = t->a_row, a_col = t->a_col, b_row = t->b_row;                           \
+		const float *a0 = t->a, *a3 = a0 + 3 * row, *a6 = a3 + 3 * row, *a9 = a6 + 3 * row;        \
+		const float *b = t->b;                                                                     \
 		ROWS_##rows(DECLARE_1) for (size_t l = t->k; l > 0; l--)                                   \
 		{                                                                                          \
 			V b0 = LOAD(b);                                                                        \
-			ROWS_##rows(STEP_1) a += a_col;                                                        \
+			ROWS_##rows(STEP_1) NEXT_OF_A;                                                         \
 			b += b_row;                                                                            \
 		}                                                                                          \
 		ROWS_##rows(STORE_1)                                                                       \

@@ -12,6 +12,9 @@
 
 #include "core/dataset.h"
 
+/* Inputs of a model: at most this many after encoding. */
+#define HB_MAX_INPUTS 16384
+
 /* False where the type cannot be a feature. boolean, text-like and enum: CATEGORY; int2, float4, date: FLOAT; other numbers and
  * times: DOUBLE; bytea: BYTES; arrays of numbers: FLOATS. */
 extern bool hb_field_kind(Oid type, HbColumnKind *kind);

@@ -4,9 +4,12 @@
  * The settings are one table; each has its unit and the context that may change it.  Loading needs no
  * shared_preload_libraries: a supervisor is a dynamic background worker.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sched_getaffinity */
+#endif
 #include "pg.h"
 
-#include <math.h>
+#include <limits.h>
 #include <sched.h>
 #include <unistd.h>
 

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "options.h"
+#include "request.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 

@@ -56,8 +56,8 @@ call_site(FunctionCallInfo fcinfo)
 	if (site != NULL)
 		return site;
 	site = MemoryContextAllocZero(function->fn_mcxt, sizeof(HbCallSite));
-	site->buffer.context = AllocSetContextCreate(function->fn_mcxt, "hyperband prediction",
-												 ALLOCSET_SMALL_SIZES);
+	site->buffer.context =
+		AllocSetContextCreate(function->fn_mcxt, "hyperband prediction", ALLOCSET_SMALL_SIZES);
 	site->release.func = release_site;
 	site->release.arg = site;
 	MemoryContextRegisterResetCallback(function->fn_mcxt, &site->release);

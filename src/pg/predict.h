@@ -49,8 +49,8 @@ typedef struct HbPredictor
 	HbFieldEncoder *fields;
 	HbEncoder encoder;
 	HbLevel **levels; /* by feature; NULL where it is no category */
-	char **labels;	  /* info.outputs of them; NULL for regression */
-	uint32 stride;	  /* floats of an input row, inputs rounded up to whole cache lines */
+	char **labels;    /* info.outputs of them; NULL for regression */
+	uint32 stride;    /* floats of an input row, inputs rounded up to whole cache lines */
 } HbPredictor;
 
 /* Which model a name meant, and until when that holds. */
@@ -59,9 +59,9 @@ typedef struct HbResolution
 	HbModelKey key;
 	Oid user;
 	uint64 generation; /* of models and grants */
-	uint64 roles;	   /* of role memberships */
+	uint64 roles;      /* of role memberships */
 	uint64 completed;  /* transactions that the snapshot behind it counts as completed */
-	bool settled;	   /* that snapshot saw all that the generation announced */
+	bool settled;      /* that snapshot saw all that the generation announced */
 } HbResolution;
 
 /* True while a lookup of the same name by the current user would give the same model. */
@@ -87,8 +87,8 @@ extern void hb_predictor_unpin(HbPredictor *predictor);
 extern Oid hb_model_find_owner(Oid user, const char *name, bool granted);
 
 /* Raises why owner (InvalidOid: nobody) has no such version: 42704, or 55000 where only a study has the name. */
-extern void hb_model_missing(Oid user, Oid owner, const char *name, int version)
-	pg_attribute_noreturn();
+extern void
+hb_model_missing(Oid user, Oid owner, const char *name, int version) pg_attribute_noreturn();
 
 /* How the columns of one row type feed the model; rebuilt when the row type changes. */
 typedef struct HbRowMap HbRowMap;
@@ -99,7 +99,7 @@ typedef struct HbRowBuffer
 	const HbPredictor *predictor;
 	MemoryContext context; /* holds all of this; reset when the predictor changes */
 	MemoryContext scratch; /* detoasted values of one row */
-	HbRowMap *map;		   /* NULL before the first row */
+	HbRowMap *map;         /* NULL before the first row */
 	unsigned char *record;
 	float *inputs;
 	float *scores;

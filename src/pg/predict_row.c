@@ -26,11 +26,11 @@
 typedef enum HbReading
 {
 	HB_READ_NUMBER,
-	HB_READ_LABEL,	/* text, boolean, enum and the like: the name of the level */
+	HB_READ_LABEL,  /* text, boolean, enum and the like: the name of the level */
 	HB_READ_OUTPUT, /* a category given another type: its output text */
 	HB_READ_BYTES,
 	HB_READ_FLOATS,
-	HB_READ_LITERAL, /* untyped: through the input function of the feature's type */
+	HB_READ_LITERAL,      /* untyped: through the input function of the feature's type */
 	HB_READ_LITERAL_LABEL /* untyped, of a text category: the level itself */
 } HbReading;
 
@@ -71,17 +71,20 @@ static void
 store_missing(HbRowBuffer *buffer, const HbColumn *column)
 {
 	unsigned char *field = field_of(buffer, column);
+	const float no_float = NAN;
+	const double no_double = NAN;
+	const uint16 null_code = HB_CODE_NULL;
 
 	switch (column->kind)
 	{
 		case HB_COLUMN_FLOAT:
-			*(float *) field = NAN;
+			memcpy(field, &no_float, sizeof(no_float));
 			break;
 		case HB_COLUMN_DOUBLE:
-			*(double *) field = NAN;
+			memcpy(field, &no_double, sizeof(no_double));
 			break;
 		case HB_COLUMN_CATEGORY:
-			*(uint16 *) field = HB_CODE_NULL;
+			memcpy(field, &null_code, sizeof(null_code));
 			break;
 		case HB_COLUMN_BYTES:
 			memset(field, 0, column->length);
@@ -100,17 +103,13 @@ static void
 store_number(HbRowBuffer *buffer, int j, double number)
 {
 	const HbColumn *column = &buffer->predictor->fields->columns[j];
-	unsigned char *field = field_of(buffer, column);
+	float narrow = (float) number;
 
+	/* The number is within float's range: hb_field_number sees to that. */
 	if (column->kind == HB_COLUMN_DOUBLE)
-	{
-		*(double *) field = number;
-		return;
-	}
-	if (isinf((float) number))
-		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("value out of range in column \"%s\"", feature_name(buffer, j))));
-	*(float *) field = (float) number;
+		memcpy(field_of(buffer, column), &number, sizeof(number));
+	else
+		memcpy(field_of(buffer, column), &narrow, sizeof(narrow));
 }
 
 static void
@@ -137,17 +136,17 @@ store_label(HbRowBuffer *buffer, int j, const char *label, size_t length)
 		else
 			low = middle + 1;
 	}
-	*(uint16 *) field_of(buffer, column) = code;
+	memcpy(field_of(buffer, column), &code, sizeof(code));
 }
 
 static void
 wrong_length(const HbRowBuffer *buffer, int j, int found)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_EXCEPTION),
-			 errmsg("arrays in column \"%s\" have different lengths", feature_name(buffer, j)),
-			 errdetail("Expected %d, found %d.", buffer->predictor->fields->columns[j].length,
-					   found)));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_DATA_EXCEPTION),
+		 errmsg("arrays in column \"%s\" have different lengths", feature_name(buffer, j)),
+		 errdetail("Expected %d, found %d.", buffer->predictor->fields->columns[j].length, found)));
 }
 
 static void
@@ -245,7 +244,8 @@ reading_for(const HbRowBuffer *buffer, int j, Oid type)
 		case HB_COLUMN_FLOAT:
 		case HB_COLUMN_DOUBLE:
 			/* Dates and times count days or seconds: only the same type has the same unit. */
-			if (usable && (type == field->type || (is_number_type(type) && is_number_type(field->type))))
+			if (usable &&
+				(type == field->type || (is_number_type(type) && is_number_type(field->type))))
 				return HB_READ_NUMBER;
 			break;
 		case HB_COLUMN_BYTES:
@@ -261,16 +261,11 @@ reading_for(const HbRowBuffer *buffer, int j, Oid type)
 	return HB_READ_NUMBER;
 }
 
+/* Types whose values are their own text; enums count as text in an encoder. */
 static bool
 is_text_type(Oid type)
 {
-	char category;
-	bool preferred;
-
-	if (!OidIsValid(type) || !SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type)))
-		return true;
-	get_type_category_preferred(type, &category, &preferred);
-	return category == TYPCATEGORY_STRING;
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID || type == NAMEOID;
 }
 
 static void
@@ -325,13 +320,14 @@ attribute_named(TupleDesc descriptor, const char *name)
 static void
 features_missing(const HbRowBuffer *buffer, const char *first, const char *all, int count)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_COLUMN),
-			 errmsg("column \"%s\" of the model is missing from the input", first),
-			 count > 1 ? errdetail("Missing are: %s.", all) : 0,
-			 errhint("Name the input's columns as the model's features, or give a row of exactly %d "
-					 "values in their order.",
-					 buffer->predictor->fields->ncolumns)));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_UNDEFINED_COLUMN),
+		 errmsg("column \"%s\" of the model is missing from the input", first),
+		 count > 1 ? errdetail("Missing are: %s.", all) : 0,
+		 errhint("Name the input's columns as the model's features, or give a row of exactly %d "
+				 "values in their order.",
+				 buffer->predictor->fields->ncolumns)));
 }
 
 /* Collects names for a DETAIL that stays readable. */
@@ -553,20 +549,14 @@ read_json_literal(HbRowBuffer *buffer, int j, const JsonbValue *value)
 static float
 json_element(HbRowBuffer *buffer, int j, const JsonbValue *value)
 {
-	double number;
-
 	if (value->type == jbvNull)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("arrays in column \"%s\" contain null elements",
-							   feature_name(buffer, j))));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("arrays in column \"%s\" contain null elements", feature_name(buffer, j))));
 	if (value->type != jbvNumeric)
 		wrong_type(buffer, j, "JSON array of other values than numbers");
-	number = hb_field_number(NUMERICOID, NumericGetDatum(value->val.numeric),
-							 feature_name(buffer, j));
-	if (isinf((float) number))
-		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("value out of range in column \"%s\"", feature_name(buffer, j))));
-	return (float) number;
+	return (float) hb_field_number(NUMERICOID, NumericGetDatum(value->val.numeric),
+								   feature_name(buffer, j));
 }
 
 static void

@@ -23,6 +23,9 @@
 #include "tune/sampler.h"
 #include "tune/scheduler.h"
 
+/* What study.versions records of this library; the control file's default_version. */
+#define HB_VERSION "1.0"
+
 typedef enum HbWorkState
 {
 	HB_WORK_PENDING,
@@ -105,6 +108,9 @@ extern void hb_transaction_commit(HbTransaction *transaction);
 /* run.c: runs the study, which this process has locked and marked running, to its end. Raises what fails it. */
 extern void hb_run_study(HbStudyRow *study);
 
+/* Kills the trainers and releases all that the run holds; after its end and after an error. */
+extern void hb_run_cleanup(void);
+
 /* Raises 57014 where somebody has asked to cancel; inside a transaction. */
 extern void hb_run_check_cancel(HbRun *run);
 
@@ -123,8 +129,8 @@ extern bool hb_curve_add(HbRun *run, const HbWork *work, const HbCurvePoint *poi
 extern void hb_curve_flush(HbRun *run);
 
 /*
- * loop.c: runs all works that are not done. False: the time limit came first; no trainer is busy
- * then. last: nothing follows, so that trainers need not be kept.
+ * loop.c: runs all works that are not done. False: limited, and the time limit came first; no trainer is
+ * busy then.
  */
 extern bool hb_loop(HbRun *run, HbWork *works, int nworks, bool limited);
 /* Forgets the loop's WaitEventSet; after an error. */

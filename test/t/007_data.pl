@@ -83,8 +83,8 @@ SELECT bool_and(a = b AND a = c AND a = d) FROM (
     FROM pima2 p JOIN with_generated g USING (id)) x
 SQL
 
-# study(LABEL, ARGUMENTS): runs it and returns its id.
-sub study
+# run_study(LABEL, ARGUMENTS): runs it and returns its id.
+sub run_study
 {
 	my ($label, $arguments) = @_;
 	my ($status, $id, $err) = $node->psql('postgres', "SELECT hyperband_tune($arguments)");
@@ -105,12 +105,12 @@ CREATE TABLE pictures AS SELECT id, digit, digit > 4 AS large, digit::text AS na
 SQL
 for my $column (qw(bytes i2 i4 i8 f4 f8 num))
 {
-	my $id = study("pictures.$column", "'pictures', 'digit', features => ARRAY['$column'], max_resource => 9, name => 'pictures_$column', seed => 3");
+	my $id = run_study("pictures.$column", "'pictures', 'digit', features => ARRAY['$column'], max_resource => 9, name => 'pictures_$column', seed => 3");
 	cmp_ok($node->safe_psql('postgres', "SELECT best_loss FROM hyperband.study WHERE study_id = $id"), '<', 0.15, "pictures.$column: learns");
 	is( $node->safe_psql('postgres', "SELECT bool_and(hyperband_classify('pictures_$column', p) ~ '^[0-9]\$') FROM pictures p WHERE id < 50"),
 		't', "pictures.$column: predicts");
 }
-my $id = study('boolean target', "'pictures', 'large', features => ARRAY['bytes'], model => 'linear', max_resource => 3, name => 'large'");
+my $id = run_study('boolean target', "'pictures', 'large', features => ARRAY['bytes'], model => 'linear', max_resource => 3, name => 'large'");
 is($node->safe_psql('postgres', "SELECT labels FROM hyperband.model WHERE name = 'large'"), '{false,true}', 'false comes before true');
 
 # Every scalar type at once; missing values everywhere; a constant column; dates.
@@ -145,7 +145,7 @@ SELECT bool_and(abs(hyperband_predict('every', e) - hyperband_predict('every', t
 SQL
 
 # Regression.
-$id = study('regression', "'every', 'target', features => ARRAY['glucose', 'c_float8', 'c_int4'], max_resource => 9, name => 'insulin'");
+$id = run_study('regression', "'every', 'target', features => ARRAY['glucose', 'c_float8', 'c_int4'], max_resource => 9, name => 'insulin'");
 is($node->safe_psql('postgres', "SELECT task || ' ' || metric FROM hyperband.study WHERE study_id = $id"), 'regression rmse', 'a float target is a regression, measured by rmse');
 cmp_ok($node->safe_psql('postgres', "SELECT best_loss FROM hyperband.study WHERE study_id = $id"), '<',
 	$node->safe_psql('postgres', 'SELECT stddev(target) FROM every'), 'better than the mean, in the unit of the target');

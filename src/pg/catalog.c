@@ -1,0 +1,834 @@
+/*
+ * catalog.c - studies, brackets, trials, results and checkpoints: every statement on those tables
+ *
+ * This file and catalog_model.c (models and grants) alone name the tables of schema hyperband.  A
+ * scope runs as the extension's owner, so that row security and missing privileges of the caller do not
+ * apply, with search_path pinned, so that nothing a user made is found by name.
+ */
+#include "pg/catalog.h"
+
+#include <math.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "core/rng.h"
+#include "pg/statement.h"
+
+#define EXTENSION_NAME "hyperband"
+#define SCHEMA_NAME "hyperband"
+
+/* Version of the layout of a checkpoint, for readers of the table. */
+#define HB_CHECKPOINT_FORMAT 1
+
+PG_FUNCTION_INFO_V1(hb_sql_study_is_held);
+
+/* ---- scopes ---- */
+
+Oid
+hb_catalog_extension(void)
+{
+	return get_extension_oid(EXTENSION_NAME, true);
+}
+
+Oid
+hb_catalog_schema(void)
+{
+	return OidIsValid(hb_catalog_extension()) ? get_namespace_oid(SCHEMA_NAME, true) : InvalidOid;
+}
+
+/* InvalidOid where the extension is not in this database. */
+static Oid
+extension_owner(void)
+{
+	Relation relation = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	Oid owner = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum(EXTENSION_NAME));
+	scan = systable_beginscan(relation, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return owner;
+}
+
+static void
+pin(const char *name, const char *setting, GucAction action)
+{
+	(void) set_config_option(name, setting, PGC_SUSET, PGC_S_SESSION, action, true, 0, false);
+}
+
+void
+hb_catalog_enter(HbCatalogScope *scope)
+{
+	Oid owner = extension_owner();
+
+	if (!OidIsValid(owner))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("extension \"%s\" does not exist", EXTENSION_NAME)));
+	scope->caller_context = CurrentMemoryContext;
+	GetUserIdAndSecContext(&scope->saved_user, &scope->saved_security);
+	SetUserIdAndSecContext(owner, scope->saved_security | SECURITY_LOCAL_USERID_CHANGE);
+	scope->guc_level = NewGUCNestLevel();
+	/* GUC_ACTION_SAVE is the one action that parallel workers allow. */
+	pin("search_path", "pg_catalog, pg_temp", GUC_ACTION_SAVE);
+	/* An error rather than missing rows, should the tables have another owner. */
+	pin("row_security", "off", GUC_ACTION_SAVE);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	/* What callers and the functions below allocate outlives SPI_finish(). */
+	MemoryContextSwitchTo(scope->caller_context);
+}
+
+void
+hb_catalog_leave(HbCatalogScope *scope)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	AtEOXact_GUC(true, scope->guc_level);
+	SetUserIdAndSecContext(scope->saved_user, scope->saved_security);
+	MemoryContextSwitchTo(scope->caller_context);
+}
+
+/*
+ * Settings of the role are inherited by a background worker, so each transaction sets what it relies on.  The
+ * lock on the extension makes DROP EXTENSION wait for the end of this transaction.
+ */
+bool
+hb_catalog_begin(HbCatalogScope *scope)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Oid extension;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	pin("transaction_read_only", "off", GUC_ACTION_LOCAL);
+	pin("transaction_isolation", "read committed", GUC_ACTION_LOCAL);
+	pin("statement_timeout", "0", GUC_ACTION_LOCAL);
+	pin("lock_timeout", "0", GUC_ACTION_LOCAL);
+	pin("idle_in_transaction_session_timeout", "0", GUC_ACTION_LOCAL);
+#if PG_VERSION_NUM >= 170000
+	pin("transaction_timeout", "0", GUC_ACTION_LOCAL);
+#endif
+	if (synchronous_commit < SYNCHRONOUS_COMMIT_ON)
+		pin("synchronous_commit", "on", GUC_ACTION_LOCAL);
+
+	extension = hb_catalog_extension();
+	if (OidIsValid(extension))
+	{
+		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+		if (hb_catalog_extension() != extension)
+			extension = InvalidOid;
+	}
+	if (!OidIsValid(extension))
+	{
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(caller);
+		return false;
+	}
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(caller);
+	hb_catalog_enter(scope);
+	return true;
+}
+
+void
+hb_catalog_commit(HbCatalogScope *scope)
+{
+	hb_catalog_leave(scope);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(scope->caller_context);
+}
+
+void
+hb_check_gate(void)
+{
+	Oid schema = hb_catalog_schema();
+	char *role;
+
+	if (!OidIsValid(schema))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("extension \"%s\" does not exist", EXTENSION_NAME)));
+	if (hb_namespace_aclcheck(schema, GetUserId(), ACL_USAGE) == ACLCHECK_OK)
+		return;
+	role = GetUserNameFromId(GetUserId(), false);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for schema %s", SCHEMA_NAME),
+			 errhint("GRANT USAGE ON SCHEMA %s TO %s;", SCHEMA_NAME, quote_identifier(role))));
+}
+
+static int64
+system_identifier(void)
+{
+	return (int64) GetSystemIdentifier();
+}
+
+/* ---- studies ---- */
+
+int64
+hb_study_insert(const HbStudyRow *s)
+{
+	static HbStatement statement = HB_WRITE(
+		"INSERT INTO hyperband.study (owner, kind, name, relation, relation_oid, objective, target,"
+		" features, task, model, metric, direction, sampler, scheduler, resource, device,"
+		" search_space, options, max_resource, min_resource, eta, n_trials, trainers, settings,"
+		" validation, seed, split_seed, time_limit, resource_planned, versions, system_identifier)"
+		" VALUES ($1, coalesce($2, 'table'), $3, $4, nullif($5, 0), $6, $7, $8, $9, $10, $11, $12,"
+		" $13, $14, $15, $16, $17, coalesce($18, '{}'), $19, $20, $21, $22, $23,"
+		" coalesce($24, '{}'), $25, $26, $27, $28, $29, $30, $31) RETURNING study_id",
+		"otttottatttttttt"
+		"jjIiiIIj"
+		"dllvLjl");
+
+	hb_run(&statement, s->owner, s->kind, s->name, s->relation, s->relation_oid, s->objective,
+		   s->target, s->features, s->task, s->model, s->metric, s->direction, s->sampler,
+		   s->scheduler, s->resource, s->device, s->search_space, s->options, s->max_resource,
+		   s->min_resource, s->eta, s->n_trials, s->trainers, s->settings, s->validation, s->seed,
+		   s->split_seed, s->time_limit, s->resource_planned, s->versions, system_identifier());
+	return hb_row_int64(0, 1);
+}
+
+/* Columns of hb_study_get() in the order of HbStudyRow. */
+static HbStudyRow *
+study_from_row(void)
+{
+	HbStudyRow *s = palloc0(sizeof(HbStudyRow));
+	int c = 0;
+
+	s->study_id = hb_row_int64(0, ++c);
+	s->owner = hb_row_oid(0, ++c);
+	s->kind = hb_row_text(0, ++c);
+	s->state = hb_row_text(0, ++c);
+	s->name = hb_row_text(0, ++c);
+	s->relation = hb_row_text(0, ++c);
+	s->relation_oid = hb_row_oid(0, ++c);
+	s->objective = hb_row_text(0, ++c);
+	s->target = hb_row_text(0, ++c);
+	s->features = hb_row_texts(0, ++c);
+	s->task = hb_row_text(0, ++c);
+	s->model = hb_row_text(0, ++c);
+	s->metric = hb_row_text(0, ++c);
+	s->direction = hb_row_text(0, ++c);
+	s->sampler = hb_row_text(0, ++c);
+	s->scheduler = hb_row_text(0, ++c);
+	s->resource = hb_row_text(0, ++c);
+	s->device = hb_row_text(0, ++c);
+	s->search_space = hb_row_jsonb(0, ++c);
+	s->options = hb_row_jsonb(0, ++c);
+	s->max_resource = (int) hb_row_int64(0, ++c);
+	s->min_resource = (int) hb_row_int64(0, ++c);
+	s->eta = (int) hb_row_int64(0, ++c);
+	s->n_trials = (int) hb_row_int64(0, ++c);
+	s->trainers = (int) hb_row_int64(0, ++c);
+	s->settings = hb_row_jsonb(0, ++c);
+	s->validation = hb_row_float8(0, ++c);
+	s->seed = hb_row_int64(0, ++c);
+	s->split_seed = hb_row_int64(0, ++c);
+	s->time_limit = hb_row_interval(0, ++c);
+	s->rows_train = hb_row_int64(0, ++c);
+	s->rows_validation = hb_row_int64(0, ++c);
+	s->rows_skipped = hb_row_int64(0, ++c);
+	s->fingerprint = hb_row_bytea(0, ++c);
+	s->versions = hb_row_jsonb(0, ++c);
+	s->resource_planned = hb_row_int64(0, ++c);
+	s->resource_spent = hb_row_int64(0, ++c);
+	s->best_trial_id = hb_row_int64(0, ++c);
+	s->best_loss = hb_row_float8(0, ++c);
+	s->cancel_requested = hb_row_bool(0, ++c);
+	s->system_identifier = hb_row_int64(0, ++c);
+	s->sqlstate = hb_row_text(0, ++c);
+	s->error = hb_row_text(0, ++c);
+	s->detail = hb_row_text(0, ++c);
+	s->hint = hb_row_text(0, ++c);
+	s->created_at = hb_row_time(0, ++c);
+	s->started_at = hb_row_time(0, ++c);
+	s->finished_at = hb_row_time(0, ++c);
+	return s;
+}
+
+HbStudyRow *
+hb_study_get(int64 study_id)
+{
+	static HbStatement statement = HB_READ(
+		"SELECT study_id, owner, kind, state, name, relation, relation_oid, objective, target,"
+		" features, task, model, metric, direction, sampler, scheduler, resource, device,"
+		" search_space, options, max_resource, min_resource, eta, n_trials, trainers, settings,"
+		" validation, seed, split_seed, time_limit, rows_train, rows_validation, rows_skipped,"
+		" fingerprint, versions, resource_planned, resource_spent, best_trial_id, best_loss,"
+		" cancel_requested, system_identifier, sqlstate, error, detail, hint, created_at,"
+		" started_at, finished_at FROM hyperband.study WHERE study_id = $1",
+		"l");
+
+	return hb_run(&statement, study_id) == 0 ? NULL : study_from_row();
+}
+
+int64
+hb_study_next_queued(Oid owner)
+{
+	static HbStatement statement =
+		HB_READ("SELECT study_id FROM hyperband.study WHERE state = 'queued'"
+				" AND system_identifier = $1 AND ($2 = 0 OR owner = $2) ORDER BY study_id LIMIT 1",
+				"lo");
+
+	return hb_run(&statement, system_identifier(), owner) == 0 ? 0 : hb_row_int64(0, 1);
+}
+
+Oid *
+hb_study_queued_owners(void)
+{
+	static HbStatement statement =
+		HB_READ("SELECT owner::oid FROM hyperband.study WHERE state = 'queued'"
+				" AND system_identifier = $1 GROUP BY owner ORDER BY min(study_id)",
+				"l");
+	uint64 n = hb_run(&statement, system_identifier());
+	Oid *owners = palloc(sizeof(Oid) * (n + 1));
+
+	for (uint64 i = 0; i < n; i++)
+		owners[i] = hb_row_oid(i, 1);
+	owners[n] = InvalidOid;
+	return owners;
+}
+
+/* Trials that a lost supervisor left running: nobody trains them now. */
+static void
+reset_running_trials(int64 study_id)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.trial SET state = 'waiting'"
+				 " WHERE study_id = $1 AND state = 'running'",
+				 "l");
+
+	hb_run(&statement, study_id);
+}
+
+bool
+hb_study_mark_running(int64 study_id)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.study SET state = 'running', finished_at = NULL,"
+				 " started_at = coalesce(started_at, now())"
+				 " WHERE study_id = $1 AND state IN ('queued', 'running') AND system_identifier = $2",
+				 "ll");
+
+	if (hb_run(&statement, study_id, system_identifier()) == 0)
+		return false;
+	reset_running_trials(study_id);
+	return true;
+}
+
+/* A trial that failed for good stays so: rungs have been decided without it. */
+void
+hb_study_requeue(int64 study_id)
+{
+	static HbStatement study =
+		HB_WRITE("UPDATE hyperband.study SET state = 'queued', cancel_requested = false,"
+				 " sqlstate = NULL, error = NULL, detail = NULL, hint = NULL, finished_at = NULL,"
+				 " system_identifier = $2 WHERE study_id = $1 AND state <> 'done'",
+				 "ll");
+	static HbStatement trials =
+		HB_WRITE("UPDATE hyperband.trial SET state = 'waiting', finished_at = NULL"
+				 " WHERE study_id = $1 AND state IN ('running', 'cancelled')",
+				 "l");
+
+	if (hb_run(&study, study_id, system_identifier()) > 0)
+		hb_run(&trials, study_id);
+}
+
+void
+hb_study_loaded(int64 study_id, const char *task, const char *metric, const char *direction,
+				char **features, int64 rows_train, int64 rows_validation, int64 rows_skipped,
+				bytea *fingerprint)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.study SET task = $2, metric = $3, direction = $4,"
+				 " features = $5, rows_train = $6, rows_validation = $7, rows_skipped = $8,"
+				 " fingerprint = $9 WHERE study_id = $1",
+				 "ltttallly");
+
+	hb_run(&statement, study_id, task, metric, direction, features, rows_train, rows_validation,
+		   rows_skipped, fingerprint);
+}
+
+void
+hb_study_set_versions(int64 study_id, Jsonb *versions)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.study SET versions = $2 WHERE study_id = $1", "lj");
+
+	hb_run(&statement, study_id, versions);
+}
+
+void
+hb_study_set_search_space(int64 study_id, Jsonb *search_space)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.study SET search_space = $2 WHERE study_id = $1", "lj");
+
+	hb_run(&statement, study_id, search_space);
+}
+
+static void
+cancel_unfinished_trials(int64 study_id)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.trial SET state = 'cancelled', finished_at = now()"
+				 " WHERE study_id = $1 AND state IN ('waiting', 'running')",
+				 "l");
+
+	hb_run(&statement, study_id);
+}
+
+static const char *
+nonempty(const char *text)
+{
+	return text[0] == '\0' ? NULL : text;
+}
+
+void
+hb_study_finish(int64 study_id, const char *state, const HbStatus *error)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.study SET state = $2, sqlstate = $3, error = $4, detail = $5,"
+				 " hint = $6, finished_at = clock_timestamp() WHERE study_id = $1",
+				 "lttttt");
+
+	hb_run(&statement, study_id, state, error ? nonempty(error->sqlstate) : NULL,
+		   error ? nonempty(error->message) : NULL, error ? nonempty(error->detail) : NULL,
+		   error ? nonempty(error->hint) : NULL);
+	cancel_unfinished_trials(study_id);
+}
+
+/* Nobody would act on the request to cancel an interrupted study, so it ends here and now, as a queued one does. */
+bool
+hb_study_request_cancel(int64 study_id)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.study SET cancel_requested = true,"
+				 " state = CASE WHEN $2 AND state = 'running' THEN state ELSE 'cancelled' END,"
+				 " finished_at = CASE WHEN $2 AND state = 'running' THEN NULL ELSE now() END"
+				 " WHERE study_id = $1 AND (state = 'queued'"
+				 " OR state = 'running' AND NOT ($2 AND cancel_requested)) RETURNING state",
+				 "lb");
+	char *state;
+
+	if (hb_run(&statement, study_id, (int) hb_study_is_held(study_id)) == 0)
+		return false;
+	state = hb_row_text(0, 1);
+	if (strcmp(state, "cancelled") == 0)
+		cancel_unfinished_trials(study_id);
+	return true;
+}
+
+bool
+hb_study_cancel_requested(int64 study_id)
+{
+	static HbStatement statement =
+		HB_READ("SELECT cancel_requested FROM hyperband.study WHERE study_id = $1", "l");
+
+	return hb_run(&statement, study_id) > 0 && hb_row_bool(0, 1);
+}
+
+void
+hb_study_delete(int64 study_id)
+{
+	static HbStatement statement = HB_WRITE("DELETE FROM hyperband.study WHERE study_id = $1", "l");
+
+	hb_run(&statement, study_id);
+}
+
+/*
+ * For view progress.  The caller's snapshot may be older than the release of the lock, so a study that is no longer
+ * running by now counts as held: it was not interrupted.
+ */
+Datum
+hb_sql_study_is_held(PG_FUNCTION_ARGS)
+{
+	static HbStatement statement = HB_READ(
+		"SELECT FROM hyperband.study WHERE study_id = $1 AND state = 'running'", "l");
+	int64 study_id = PG_GETARG_INT64(0);
+	HbCatalogScope scope;
+	bool held = hb_study_is_held(study_id);
+
+	if (!held)
+	{
+		hb_catalog_enter(&scope);
+		held = hb_run(&statement, study_id) == 0;
+		hb_catalog_leave(&scope);
+	}
+	PG_RETURN_BOOL(held);
+}
+
+/* ---- brackets and trials ---- */
+
+void
+hb_plan_store(int64 study_id, const HbPlan *plan, int ntrials, const HbTrialRow *trials)
+{
+	static HbStatement study =
+		HB_WRITE("UPDATE hyperband.study SET resource_planned = $2 WHERE study_id = $1", "ll");
+	static HbStatement bracket = HB_WRITE(
+		"INSERT INTO hyperband.bracket (study_id, bracket, trials, min_resource, rungs)"
+		" VALUES ($1, $2, $3, $4, $5)",
+		"lilli");
+	static HbStatement trial =
+		HB_WRITE("INSERT INTO hyperband.trial (study_id, number, bracket, config, state, resource)"
+				 " VALUES ($1, $2, $3, $4, $5, $6)",
+				 "llijtl");
+
+	hb_run(&study, study_id, (int64) plan->cost);
+	for (int i = 0; i < plan->nbrackets; i++)
+	{
+		const HbPlanBracket *b = &plan->brackets[i];
+
+		hb_run(&bracket, study_id, b->bracket, (int64) b->trials, (int64) b->rungs[0].resource,
+			   b->nrungs);
+	}
+	for (int i = 0; i < ntrials; i++)
+		hb_run(&trial, study_id, trials[i].number, trials[i].bracket, trials[i].config,
+			   hb_trial_state_name(trials[i].state), trials[i].resource);
+}
+
+/* What breaks ties between equal losses: log loss or mean squared error. */
+#define TIE_LOSS(metrics)                                                                          \
+	"coalesce((" metrics " -> 'log_loss')::float8,"                                                \
+	" (" metrics " -> 'rmse')::float8 * (" metrics " -> 'rmse')::float8)"
+
+HbTrialRow *
+hb_trials_get(int64 study_id, int *ntrials)
+{
+	static HbStatement statement =
+		HB_READ("SELECT t.trial_id, t.number, t.bracket, t.config, t.state, coalesce(t.rung, -1),"
+				" t.resource, t.attempt, t.loss, " TIE_LOSS("t.metrics") ","
+				" e.trial_id IS NOT NULL AND e.promoted IS NULL AND t.rung < b.rungs - 1"
+				" FROM hyperband.trial t"
+				" JOIN hyperband.bracket b ON b.study_id = t.study_id AND b.bracket = t.bracket"
+				" LEFT JOIN hyperband.evaluation e ON e.trial_id = t.trial_id AND e.rung = t.rung"
+				" WHERE t.study_id = $1 AND b.study_id = $1 ORDER BY t.number",
+				"l");
+	uint64 n = hb_run(&statement, study_id);
+	HbTrialRow *trials = palloc0(sizeof(HbTrialRow) * Max(n, 1));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		HbTrialRow *t = &trials[i];
+		char *state = hb_row_text(i, 5);
+
+		t->trial_id = hb_row_int64(i, 1);
+		t->number = hb_row_int64(i, 2);
+		t->bracket = (int) hb_row_int64(i, 3);
+		t->config = hb_row_jsonb(i, 4);
+		if (!hb_trial_state_parse(state, &t->state))
+			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+							errmsg("unrecognized trial state \"%s\"", state)));
+		pfree(state);
+		t->rung = (int) hb_row_int64(i, 6);
+		t->resource = hb_row_int64(i, 7);
+		t->attempt = (int) hb_row_int64(i, 8);
+		t->loss = hb_row_float8(i, 9);
+		t->tie_loss = hb_row_float8(i, 10);
+		t->undecided = hb_row_bool(i, 11);
+	}
+	*ntrials = (int) n;
+	return trials;
+}
+
+void
+hb_trials_start(int64 study_id, int n, const int64 *trial_ids)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.trial SET state = 'running', attempt = attempt + 1,"
+				 " started_at = coalesce(started_at, now())"
+				 " WHERE study_id = $1 AND trial_id = ANY ($2)",
+				 "lA");
+
+	hb_run(&statement, study_id, n, trial_ids);
+}
+
+void
+hb_trials_fail(int64 study_id, int n, const int64 *trial_ids, const HbStatus *error)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.trial SET state = 'failed', sqlstate = $3, error = $4,"
+				 " finished_at = now() WHERE study_id = $1 AND trial_id = ANY ($2)",
+				 "lAtt");
+
+	hb_run(&statement, study_id, n, trial_ids, error->sqlstate, error->message);
+}
+
+/* ---- results ---- */
+
+/* {"error": ..., "log_loss": ...}; what is undefined is left out. */
+static Jsonb *
+metrics_to_jsonb(const HbMetrics *metrics)
+{
+	HbJson *object = hb_json_object(&hb_host_pg);
+
+	for (int i = 0; i < HB_METRIC_COUNT; i++)
+		if (isfinite(metrics->value[i]))
+			hb_json_set(&hb_host_pg, object, hb_metrics[i].name,
+						hb_json_number(&hb_host_pg, metrics->value[i]));
+	return hb_json_to_jsonb(object);
+}
+
+/* A result of another attempt, or of a trial that was cancelled meanwhile, changes nothing. */
+static bool
+store_trial(int64 study_id, const HbTrialRecord *record, bool evaluated, Jsonb *metrics,
+			int64 *gained)
+{
+	static HbStatement statement = HB_WRITE(
+		"WITH old AS (SELECT trial_id, resource FROM hyperband.trial WHERE trial_id = $1"
+		" AND study_id = $2 AND attempt = $3 AND state = 'running' FOR UPDATE)"
+		" UPDATE hyperband.trial t SET state = $4, resource = $5,"
+		" rung = CASE WHEN $6 THEN $7 ELSE t.rung END, loss = CASE WHEN $6 THEN $8 ELSE t.loss END,"
+		" metrics = CASE WHEN $6 THEN $9 ELSE t.metrics END,"
+		" finished_at = CASE WHEN $4 <> 'waiting' THEN now() END"
+		" FROM old WHERE t.trial_id = old.trial_id RETURNING t.resource - old.resource",
+		"llitlbidj");
+	const HbTrialResult *result = record->result;
+	HbTrialState state = HB_TRIAL_WAITING;
+
+	if (result->outcome == HB_OUTCOME_DIVERGED)
+		state = HB_TRIAL_DIVERGED;
+	else if (evaluated && record->last_rung)
+		state = HB_TRIAL_COMPLETED;
+	if (hb_run(&statement, record->trial_id, study_id, record->attempt, hb_trial_state_name(state),
+			   (int64) result->resource, (int) evaluated, record->rung, result->loss, metrics) == 0)
+		return false;
+	*gained += hb_row_int64(0, 1);
+	return true;
+}
+
+static void
+store_evaluation(int64 study_id, const HbTrialRecord *record, Jsonb *metrics)
+{
+	static HbStatement statement = HB_WRITE(
+		"INSERT INTO hyperband.evaluation (trial_id, rung, study_id, resource, attempt, loss,"
+		" metrics, seconds) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+		" ON CONFLICT (trial_id, rung) DO NOTHING",
+		"lillidjd");
+	const HbTrialResult *result = record->result;
+
+	hb_run(&statement, record->trial_id, record->rung, study_id, (int64) result->resource,
+		   record->attempt, result->loss, metrics, result->seconds);
+}
+
+static void
+store_checkpoint(int64 study_id, const HbTrialRecord *record)
+{
+	static HbStatement statement =
+		HB_WRITE("INSERT INTO hyperband.checkpoint (trial_id, resource, chunk, study_id, format,"
+				 " total_bytes, crc, data) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+				 "llililly");
+	const HbTrialResult *result = record->result;
+	size_t total = result->state_bytes;
+	size_t offset = 0;
+
+	hb_checkpoint_delete(record->trial_id, result->resource);
+	for (int chunk = 0; offset < total; chunk++)
+	{
+		size_t length = Min(total - offset, HB_CHUNK_BYTES);
+		const char *bytes = (const char *) result->state + offset;
+		bytea *data = hb_bytea(bytes, length);
+
+		hb_run(&statement, record->trial_id, (int64) result->resource, chunk, study_id,
+			   HB_CHECKPOINT_FORMAT, (int64) total, (int64) hb_hash64(bytes, length, 0), data);
+		pfree(data);
+		offset += length;
+	}
+}
+
+static void
+drop_older_checkpoints(const HbTrialRecord *record)
+{
+	static HbStatement statement = HB_WRITE("DELETE FROM hyperband.checkpoint WHERE trial_id = $1"
+											" AND resource < $2 AND resource <> $3",
+											"lll");
+
+	if (record->drop_below > 0)
+		hb_run(&statement, record->trial_id, record->drop_below, record->keep_resource);
+}
+
+/*
+ * The winner over all rung evaluations: lowest loss, then lower tie loss, larger resource, lower number (the SQL of
+ * hb_result_better); NaN is stored as NULL and infinity never wins.
+ */
+#define BEST_EVALUATION(columns)                                                                   \
+	"SELECT " columns " FROM hyperband.evaluation e"                                               \
+	" JOIN hyperband.trial t ON t.trial_id = e.trial_id"                                           \
+	" WHERE e.study_id = $1 AND e.loss < 'infinity'"                                               \
+	" ORDER BY e.loss, " TIE_LOSS("e.metrics") ", e.resource DESC, t.number LIMIT 1"
+
+static void
+update_study_progress(int64 study_id, int64 gained)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.study SET resource_spent = resource_spent + $2,"
+				 " (best_trial_id, best_loss) = (" BEST_EVALUATION("e.trial_id, e.loss") ")"
+				 " WHERE study_id = $1",
+				 "ll");
+
+	hb_run(&statement, study_id, gained);
+}
+
+int
+hb_results_store(int64 study_id, HbMetricId metric, int n, const HbTrialRecord *records)
+{
+	MemoryContext scratch =
+		AllocSetContextCreate(CurTransactionContext, "hyperband results", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+	int64 gained = 0;
+	int accepted = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		const HbTrialRecord *record = &records[i];
+		bool trained = record->result->outcome == HB_OUTCOME_TRAINED;
+		bool evaluated = trained && record->rung >= 0;
+		Jsonb *metrics = evaluated ? metrics_to_jsonb(&record->result->metrics) : NULL;
+
+		if (store_trial(study_id, record, evaluated, metrics, &gained))
+		{
+			accepted++;
+			if (evaluated)
+				store_evaluation(study_id, record, metrics);
+			if (trained && record->keep_state)
+				store_checkpoint(study_id, record);
+			drop_older_checkpoints(record);
+		}
+		MemoryContextReset(scratch);
+	}
+	if (accepted > 0)
+		update_study_progress(study_id, gained);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+	return accepted;
+}
+
+static void
+drop_checkpoints(int64 trial_id)
+{
+	static HbStatement statement =
+		HB_WRITE("DELETE FROM hyperband.checkpoint WHERE trial_id = $1", "l");
+
+	hb_run(&statement, trial_id);
+}
+
+/* Decisions are numbered in the order they are taken, which is a function of the results alone. */
+void
+hb_decisions_store(int64 study_id, int n, const HbDecision *decisions, const int64 *trial_ids,
+				   int64 incumbent_trial_id)
+{
+	static HbStatement last_seq = HB_READ(
+		"SELECT coalesce(max(seq), 0)::bigint FROM hyperband.evaluation WHERE study_id = $1", "l");
+	static HbStatement evaluation =
+		HB_WRITE("UPDATE hyperband.evaluation SET rank = $3,"
+				 " promoted = CASE WHEN $4 >= 0 THEN $4 = 1 END, seq = coalesce(seq, $5)"
+				 " WHERE trial_id = $1 AND rung = $2 RETURNING seq",
+				 "liiii");
+	static HbStatement trial = HB_WRITE(
+		"UPDATE hyperband.trial SET state = $2, finished_at = CASE WHEN $2 NOT IN ('waiting',"
+		" 'running') THEN coalesce(finished_at, now()) END WHERE trial_id = $1",
+		"lt");
+	int seq;
+
+	if (n == 0)
+		return;
+	hb_run(&last_seq, study_id);
+	seq = (int) hb_row_int64(0, 1);
+	for (int i = 0; i < n; i++)
+	{
+		const HbDecision *d = &decisions[i];
+
+		if (hb_run(&evaluation, trial_ids[i], d->rung, d->rank, d->promoted, seq + 1) > 0)
+			seq = Max(seq, (int) hb_row_int64(0, 1));
+		hb_run(&trial, trial_ids[i], hb_trial_state_name(d->state));
+		if (d->promoted == 0 && trial_ids[i] != incumbent_trial_id)
+			drop_checkpoints(trial_ids[i]);
+	}
+}
+
+/* A chunk that is trained again after a crash gives its points again. */
+void
+hb_curve_store(int64 study_id, int n, const int64 *trial_ids, const HbCurvePoint *points)
+{
+	static HbStatement statement = HB_WRITE(
+		"INSERT INTO hyperband.loss_curve AS c (trial_id, resource, study_id, train_loss,"
+		" validation_loss, metric_value, elapsed) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+		" ON CONFLICT (trial_id, resource) DO UPDATE SET train_loss = excluded.train_loss,"
+		" validation_loss = excluded.validation_loss, metric_value = excluded.metric_value,"
+		" elapsed = excluded.elapsed",
+		"llldddd");
+
+	for (int i = 0; i < n; i++)
+		hb_run(&statement, trial_ids[i], (int64) points[i].resource, study_id,
+			   points[i].train_loss, points[i].validation_loss, points[i].metric_value,
+			   points[i].elapsed);
+}
+
+bool
+hb_best_evaluation(int64 study_id, int64 *trial_id, int64 *number, int *rung, int64 *resource,
+				   double *loss, double *tie_loss)
+{
+	static HbStatement statement =
+		HB_READ(BEST_EVALUATION("e.trial_id, t.number, e.rung, e.resource, e.loss, " TIE_LOSS(
+					"e.metrics")),
+				"l");
+
+	if (hb_run(&statement, study_id) == 0)
+		return false;
+	*trial_id = hb_row_int64(0, 1);
+	*number = hb_row_int64(0, 2);
+	*rung = (int) hb_row_int64(0, 3);
+	*resource = hb_row_int64(0, 4);
+	*loss = hb_row_float8(0, 5);
+	*tie_loss = hb_row_float8(0, 6);
+	return true;
+}
+
+/* ---- checkpoints ---- */
+
+void *
+hb_checkpoint_get(int64 trial_id, int64 resource, size_t *length)
+{
+	static HbStatement statement =
+		HB_READ("SELECT total_bytes, crc, data FROM hyperband.checkpoint"
+				" WHERE trial_id = $1 AND resource = $2 ORDER BY chunk",
+				"ll");
+	uint64 n = hb_run(&statement, trial_id, resource);
+	char what[64];
+
+	if (n == 0)
+		return NULL;
+	*length = (size_t) hb_row_int64(0, 1);
+	snprintf(what, sizeof(what), "checkpoint of trial " INT64_FORMAT, trial_id);
+	return hb_join_chunks(n, *length, 2, 3, what);
+}
+
+void
+hb_checkpoint_delete(int64 trial_id, int64 resource)
+{
+	static HbStatement statement =
+		HB_WRITE("DELETE FROM hyperband.checkpoint WHERE trial_id = $1 AND resource = $2", "ll");
+
+	hb_run(&statement, trial_id, resource);
+}

@@ -1,0 +1,76 @@
+/*
+ * request.h - a request to tune: arguments, their checks, and the messages that list what exists
+ */
+#ifndef HB_REQUEST_H
+#define HB_REQUEST_H
+
+#include "pg.h"
+
+#include "learn/family.h"
+#include "tune/plan.h"
+#include "tune/scheduler.h"
+
+/* Arguments 0..20 of hyperband_tune and hyperband_run, in the order of their declaration. */
+typedef enum HbTuneArgument
+{
+	HB_ARG_TRAIN_TABLE,
+	HB_ARG_TARGET,
+	HB_ARG_MODEL,
+	HB_ARG_SEARCH_SPACE,
+	HB_ARG_FEATURES,
+	HB_ARG_NAME,
+	HB_ARG_TASK,
+	HB_ARG_METRIC,
+	HB_ARG_SAMPLER,
+	HB_ARG_SCHEDULER,
+	HB_ARG_MAX_RESOURCE,
+	HB_ARG_MIN_RESOURCE,
+	HB_ARG_ETA,
+	HB_ARG_RESOURCE,
+	HB_ARG_N_TRIALS,
+	HB_ARG_VALIDATION,
+	HB_ARG_SEED,
+	HB_ARG_TRAINERS,
+	HB_ARG_DEVICE,
+	HB_ARG_TIME_LIMIT,
+	HB_ARG_OPTIONS,
+	HB_TUNE_ARGUMENTS
+} HbTuneArgument;
+
+/*
+ * Checks everything that can be known now, inserts the study as queued and asks for its supervisor at
+ * COMMIT; returns the study's id.  command names the SQL function in the message of a read-only transaction.
+ */
+extern int64 hb_tune(FunctionCallInfo fcinfo, const char *command);
+
+/* 42501 role "r" cannot run background studies, unless the role may log in and connect to this database. */
+extern void hb_check_background_role(Oid role);
+
+/* 25006 in a read-only transaction and on a standby. */
+extern void hb_require_writable(const char *command);
+
+/* 22004 "x" must not be null. */
+extern void hb_require_argument(FunctionCallInfo fcinfo, int argument, const char *name);
+
+/*
+ * Numbers of a plan from SQL arguments: 0A000 where max_resource is NULL, 22023 where n_trials < 1, and what the
+ * scheduler's own arithmetic refuses. Allocates in CurrentMemoryContext.
+ */
+extern const HbScheduler *hb_plan_from_arguments(FunctionCallInfo fcinfo, int max_resource,
+												 int min_resource, int eta, int n_trials,
+												 int scheduler, bool ceil, HbPlanRequest *request,
+												 HbPlan *plan);
+
+/*
+ * space_check.c: raises unless the search space parses and the family accepts every value, bound and choice
+ * in it, and every choice alone goes with the task (-1: not known yet) and metric (-1: the task's default).
+ */
+extern void hb_space_check(const HbFamily *family, Jsonb *space, int task, int metric);
+
+/* "a", "b" and "c" of a NULL-terminated list, in CurrentMemoryContext. */
+extern char *hb_quoted_list(const char *const *names);
+
+/* The models there are, as hb_quoted_list prints them. */
+extern char *hb_model_names(void);
+
+#endif /* HB_REQUEST_H */

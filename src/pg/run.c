@@ -1,0 +1,506 @@
+/*
+ * run.c - one study from queued to finished: load, plan, stages, finish
+ *
+ * Nothing is held while trainers work: the relation is read in a transaction that ends before
+ * the first trainer starts, and every write is a short transaction of its own.  A study that was interrupted
+ * takes the same way: the relation is read again and compared by its fingerprint, the plan and the
+ * results are read back, and the scheduler, a pure function of them, names the stage to go on with.
+ */
+#include "pg.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "storage/ipc.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/regproc.h"
+#include "utils/varlena.h"
+
+#include "pg/locks.h"
+#include "pg/run.h"
+
+static HbRun *hb_current_run = NULL;
+
+void
+hb_transaction_begin(HbTransaction *transaction)
+{
+	transaction->context = CurrentMemoryContext;
+	if (!hb_catalog_begin(&transaction->scope))
+	{
+		/* the extension was dropped, and its studies with it: nothing is left to do or to tell */
+		proc_exit(0);
+	}
+}
+
+void
+hb_transaction_commit(HbTransaction *transaction)
+{
+	hb_catalog_commit(&transaction->scope);
+	MemoryContextSwitchTo(transaction->context);
+}
+
+void
+hb_run_check_cancel(HbRun *run)
+{
+	if (hb_study_cancel_requested(run->study->study_id))
+		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
+						errmsg("canceling study due to user request")));
+}
+
+/* The relation by its name; oids do not survive a dump. Read as the owner, like everything of the user's. */
+static Oid
+hb_run_relation(const HbStudyRow *study)
+{
+	MemoryContext context = CurrentMemoryContext;
+	RangeVar *name;
+	Oid relation;
+
+	StartTransactionCommand();
+	name = makeRangeVarFromNameList(stringToQualifiedNameList(study->relation));
+	relation = RangeVarGetRelid(name, NoLock, true);
+	if (!OidIsValid(relation))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation \"%s\" does not exist", study->relation)));
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return relation;
+}
+
+/* The table has changed since: go on only where the user said so. */
+static void
+hb_check_fingerprint(const HbRun *run)
+{
+	bytea *before = run->study->fingerprint;
+	bytea *now = run->data->fingerprint;
+
+	if (!before || run->options.on_change_reload)
+		return;
+	if (VARSIZE_ANY_EXHDR(before) == VARSIZE_ANY_EXHDR(now) &&
+		memcmp(VARDATA_ANY(before), VARDATA_ANY(now), VARSIZE_ANY_EXHDR(now)) == 0)
+		return;
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("training data has changed since the study began"),
+					errhint("Start a new study, or set options {\"on_change\": \"reload\"} to go on "
+							"with the data as it is now.")));
+}
+
+static void
+hb_run_load(HbRun *run)
+{
+	const HbStudyRow *study = run->study;
+	HbLoadRequest request = {.relation = hb_run_relation(study),
+							 .relation_name = study->relation,
+							 .target = study->target,
+							 .features = study->features,
+							 .task = study->task,
+							 .validation = study->validation,
+							 .test = run->options.test,
+							 .split_seed = study->split_seed,
+							 .sample_seed = study->seed,
+							 .max_rows = run->options.max_rows,
+							 .clip = run->options.clip,
+							 .strict = run->options.strict,
+							 .max_categories = hb_guc_max_categories,
+							 .max_bytes = (int64) hb_guc_max_data_memory * 1024};
+	char **notice;
+
+	run->data = hb_load_in_transaction(&request, run->context);
+	MemoryContextSwitchTo(run->context);
+	/* a function that the data depends on may have called pg_advisory_unlock_all() */
+	hb_locks_reassert();
+	for (notice = run->data->notices; notice && *notice; notice++)
+		ereport(LOG, (errmsg("study %lld: %s", (long long) study->study_id, *notice)));
+	hb_check_fingerprint(run);
+}
+
+/* The study's metric, or the task's default. */
+static HbMetricId
+hb_run_metric(const HbRun *run)
+{
+	const char *name = run->study->metric;
+	int metric;
+
+	if (!name)
+		return hb_metric_default(run->data->task);
+	metric = hb_metric_find(name);
+	if (metric < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("unrecognized metric \"%s\"", name)));
+	if (hb_metrics[metric].task != run->data->task)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("metric \"%s\" cannot be used for %s", name,
+							   run->data->task == HB_TASK_CLASSIFICATION ? "classification"
+																		  : "regression")));
+	return (HbMetricId) metric;
+}
+
+/* Writes down what only the data could tell. */
+static void
+hb_run_loaded(HbRun *run)
+{
+	const HbLoadResult *data = run->data;
+	HbTransaction transaction;
+
+	run->metric = hb_run_metric(run);
+	run->problem.task = data->task;
+	run->problem.inputs = data->dataset.header->inputs;
+	run->problem.outputs = data->dataset.header->outputs;
+	run->problem.rows_train = (uint64_t) data->rows_train;
+	run->spec.data_fd = data->fd;
+	run->spec.device = run->study->device ? run->study->device : hb_device_name(hb_guc_device);
+	run->spec.memory = (uint64) hb_guc_trainer_memory * 1024 + data->length;
+
+	hb_transaction_begin(&transaction);
+	hb_study_loaded(run->study->study_id,
+					data->task == HB_TASK_CLASSIFICATION ? "classification" : "regression",
+					hb_metrics[run->metric].name,
+					hb_metrics[run->metric].higher_is_better ? "maximize" : "minimize",
+					data->features, data->rows_train, data->rows_validation, data->rows_skipped,
+					data->fingerprint);
+	hb_run_check_cancel(run);
+	hb_transaction_commit(&transaction);
+}
+
+/* The search space of the study, the family's own where the user gave none. */
+static HbSpace *
+hb_run_space(HbRun *run)
+{
+	HbStudyRow *study = run->study;
+	HbTransaction transaction;
+	HbStatus status;
+	HbSpace *space;
+
+	if (!study->search_space)
+	{
+		HbJson *json = hb_family_default_space(&hb_host_pg, run->family, &run->problem);
+
+		if (!json)
+			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		study->search_space = hb_json_to_jsonb(json);
+		hb_transaction_begin(&transaction);
+		hb_study_set_search_space(study->study_id, study->search_space);
+		hb_transaction_commit(&transaction);
+	}
+	hb_status_init(&status);
+	space = hb_space_parse(&hb_host_pg, hb_json_from_jsonb(study->search_space), &status);
+	if (!space)
+		hb_raise(&status);
+	return space;
+}
+
+/* Draws every configuration of the plan. */
+static HbTrialRow *
+hb_run_sample(HbRun *run, const HbSpace *space)
+{
+	HbTrialRow *rows =
+		MemoryContextAllocExtended(run->context, sizeof(HbTrialRow) * run->plan.trials,
+								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	int b;
+
+	for (b = 0; b < run->plan.nbrackets; b++)
+	{
+		const HbPlanBracket *bracket = &run->plan.brackets[b];
+		int64 number;
+
+		for (number = bracket->first_number; number < bracket->first_number + bracket->trials;
+			 number++)
+		{
+			HbSampleRequest request = {.host = &hb_host_pg,
+									   .space = space,
+									   .seed = (uint64_t) run->study->seed,
+									   .number = number};
+			HbTrialRow *row = &rows[number - 1];
+			HbStatus status;
+			HbJson *config;
+
+			CHECK_FOR_INTERRUPTS();
+			hb_status_init(&status);
+			config = run->sampler->sample(&request, &status);
+			if (!config)
+				hb_raise(&status);
+			row->number = number;
+			row->bracket = bracket->bracket;
+			row->config = hb_json_to_jsonb(config);
+			row->state = HB_TRIAL_WAITING;
+			row->rung = -1;
+			row->loss = row->tie_loss = NAN;
+		}
+	}
+	return rows;
+}
+
+/* The dense parameters of each trial, from the configuration as the catalog holds it. */
+static void
+hb_run_resolve(HbRun *run)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	bool infinite = run->study->max_resource == 0;
+	int i;
+
+	run->params = MemoryContextAllocExtended(run->context, sizeof(*run->params) * run->ntrials,
+											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	MemoryContextSwitchTo(run->scratch);
+	for (i = 0; i < run->ntrials; i++)
+	{
+		HbStatus status;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(run->scratch);
+		hb_status_init(&status);
+		if (!hb_family_resolve(run->family, &run->problem, hb_json_from_jsonb(run->rows[i].config),
+							   run->params[i], &status) ||
+			!run->family->check(&run->problem, run->params[i], run->metric, infinite, &status))
+			hb_raise(&status);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+static int
+hb_bracket_index(const HbPlan *plan, int bracket)
+{
+	int i;
+
+	for (i = 0; i < plan->nbrackets; i++)
+		if (plan->brackets[i].bracket == bracket)
+			return i;
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("bracket %d is not in the plan of the study", bracket)));
+	return -1;
+}
+
+/* The scheduler's view of a trial; one that was being trained when a supervisor ended waits again. */
+static void
+hb_run_view(HbRun *run, int i)
+{
+	const HbTrialRow *row = &run->rows[i];
+	HbTrialView *view = &run->state.trials[i];
+	const double *params = run->params[i];
+	int batch = hb_family_param_index(run->family, "batch_size");
+
+	view->number = row->number;
+	view->bracket_index = hb_bracket_index(&run->plan, row->bracket);
+	view->rung = row->rung;
+	view->resource = row->resource;
+	view->state = row->state == HB_TRIAL_RUNNING ? HB_TRIAL_WAITING : row->state;
+	view->loss = row->loss;
+	view->tie_loss = row->tie_loss;
+	view->evaluated = row->undecided;
+	view->batch_size = batch >= 0 ? (int64) params[batch] : 1;
+	view->width = run->family->width(&run->problem, params);
+	view->cost = run->family->cost(&run->problem, params);
+	run->stored[i] = row->resource > 0;
+}
+
+/* Mirrors the catalog's trials. */
+static void
+hb_run_mirror(HbRun *run)
+{
+	HbTransaction transaction;
+	int64 trial_id;
+	int rung;
+	int i;
+
+	hb_run_resolve(run);
+	run->stored = MemoryContextAllocZero(run->context, sizeof(bool) * run->ntrials);
+	run->state.plan = &run->plan;
+	run->state.ntrials = run->ntrials;
+	run->state.trials =
+		MemoryContextAllocExtended(run->context, sizeof(HbTrialView) * run->ntrials,
+								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (i = 0; i < run->ntrials; i++)
+	{
+		if (run->rows[i].number != i + 1)
+			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+							errmsg("trial %d of the study is missing", i + 1)));
+		hb_run_view(run, i);
+	}
+	hb_transaction_begin(&transaction);
+	if (!hb_best_evaluation(run->study->study_id, &trial_id, &run->best.number, &rung,
+							&run->best.resource, &run->best.loss, &run->best.tie_loss))
+		run->best.number = 0;
+	hb_transaction_commit(&transaction);
+}
+
+static void
+hb_run_plan(HbRun *run)
+{
+	const HbStudyRow *study = run->study;
+	HbPlanRequest request = {.max_resource = study->max_resource,
+							 .min_resource = study->min_resource,
+							 .eta = study->eta,
+							 .n_trials = study->n_trials,
+							 .ceil = run->options.rounding_ceil};
+	HbSpace *space = hb_run_space(run);
+	HbTransaction transaction;
+	HbStatus status;
+
+	hb_status_init(&status);
+	if (!run->scheduler->plan(&hb_host_pg, &request, &run->plan, &status))
+		hb_raise(&status);
+	hb_transaction_begin(&transaction);
+	run->rows = hb_trials_get(study->study_id, &run->ntrials);
+	hb_transaction_commit(&transaction);
+	if (run->ntrials == 0)
+	{
+		/* read back what is stored: a resumed study sees configurations as jsonb keeps them */
+		HbTrialRow *rows = hb_run_sample(run, space);
+
+		hb_transaction_begin(&transaction);
+		hb_plan_store(study->study_id, &run->plan, (int) run->plan.trials, rows);
+		hb_transaction_commit(&transaction);
+		hb_transaction_begin(&transaction);
+		run->rows = hb_trials_get(study->study_id, &run->ntrials);
+		hb_transaction_commit(&transaction);
+	}
+	if (run->ntrials != run->plan.trials)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("study has %d trials, its plan %lld", run->ntrials,
+							   (long long) run->plan.trials)));
+	hb_run_mirror(run);
+}
+
+/* Writes down what the scheduler decided before anything is trained on its account. */
+static void
+hb_run_decide(HbRun *run)
+{
+	const HbStage *stage = &run->stage;
+	HbTransaction transaction;
+	int64 *trial_ids = palloc(sizeof(int64) * Max(stage->ndecisions, 1));
+	int64 incumbent = run->best.number ? run->rows[run->best.number - 1].trial_id : 0;
+	int i;
+
+	for (i = 0; i < stage->ndecisions; i++)
+		trial_ids[i] = run->rows[stage->decisions[i].number - 1].trial_id;
+	hb_transaction_begin(&transaction);
+	hb_run_check_cancel(run);
+	if (stage->ndecisions > 0)
+		hb_decisions_store(run->study->study_id, stage->ndecisions, stage->decisions, trial_ids,
+						   incumbent);
+	hb_transaction_commit(&transaction);
+	for (i = 0; i < stage->ndecisions; i++)
+		if (stage->decisions[i].promoted == 0 && stage->decisions[i].number != run->best.number)
+			run->stored[stage->decisions[i].number - 1] = false;
+}
+
+/* Trains one stage; false: the time limit came first. Chunks that are recorded already are left out. */
+static bool
+hb_run_stage(HbRun *run)
+{
+	HbChunk *chunks;
+	HbWork *works;
+	HbStatus status;
+	int nchunks;
+	int nworks = 0;
+	int i;
+	int j;
+
+	hb_status_init(&status);
+	if (!hb_cut_chunks(&hb_host_pg, &run->state, &run->stage, &chunks, &nchunks, &status))
+		hb_raise(&status);
+	works = palloc0(sizeof(HbWork) * Max(nchunks, 1));
+	for (i = 0; i < nchunks; i++)
+	{
+		for (j = 0; j < chunks[i].ntrials; j++)
+			if (!hb_train_recorded(run, chunks[i].numbers[j]))
+				break;
+		if (j < chunks[i].ntrials)
+			works[nworks++].chunk = &chunks[i];
+	}
+	return hb_loop(run, works, nworks, true);
+}
+
+/* All stages; false: the time limit came first. */
+static bool
+hb_run_stages(HbRun *run)
+{
+	for (;;)
+	{
+		HbStatus status;
+
+		MemoryContextSwitchTo(run->context);
+		MemoryContextReset(run->stage_context);
+		MemoryContextSwitchTo(run->stage_context);
+		CHECK_FOR_INTERRUPTS();
+		hb_status_init(&status);
+		memset(&run->stage, 0, sizeof(run->stage));
+		if (!run->scheduler->next(&hb_host_pg, &run->state, &run->stage, &status))
+			hb_raise(&status);
+		hb_run_decide(run);
+		if (run->stage.ntrials == 0)
+			return true;
+		if (!hb_run_stage(run))
+			return false;
+	}
+}
+
+static void
+hb_run_open(HbRun *run)
+{
+	const HbStudyRow *study = run->study;
+	HbStatus status;
+
+	hb_options_parse(study->options, &run->options);
+	run->family = hb_family_find(study->model);
+	if (!run->family)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("unrecognized model \"%s\"", study->model)));
+	hb_status_init(&status);
+	run->sampler = hb_sampler_find(study->sampler, &status);
+	if (!run->sampler)
+		hb_raise(&status);
+	run->scheduler = hb_scheduler_find(study->scheduler, &status);
+	if (!run->scheduler)
+		hb_raise(&status);
+	run->started = GetCurrentTimestamp();
+	if (study->time_limit)
+		run->deadline = DatumGetTimestampTz(
+			DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(run->started),
+								IntervalPGetDatum(study->time_limit)));
+}
+
+void
+hb_run_study(HbStudyRow *study)
+{
+	MemoryContext context =
+		AllocSetContextCreate(TopMemoryContext, "hyperband study", ALLOCSET_DEFAULT_SIZES);
+	HbRun *run = MemoryContextAllocZero(context, sizeof(HbRun));
+	bool in_time;
+
+	hb_current_run = run;
+	run->context = context;
+	run->stage_context =
+		AllocSetContextCreate(context, "hyperband stage", ALLOCSET_DEFAULT_SIZES);
+	run->scratch = AllocSetContextCreate(context, "hyperband scratch", ALLOCSET_DEFAULT_SIZES);
+	run->study = study;
+	MemoryContextSwitchTo(context);
+
+	if (study->settings)
+		hb_settings_apply(study->settings);
+	hb_run_open(run);
+	hb_run_load(run);
+	hb_run_loaded(run);
+	hb_run_plan(run);
+	in_time = hb_run_stages(run);
+	MemoryContextSwitchTo(run->context);
+	hb_finish(run, !in_time);
+}
+
+void
+hb_run_cleanup(void)
+{
+	HbRun *run = hb_current_run;
+
+	hb_slots_close_all();
+	hb_loop_reset();
+	hb_current_run = NULL;
+	if (!run)
+		return;
+	if (run->data)
+		hb_load_free(run->data);
+	MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContextDelete(run->context);
+}

@@ -1,0 +1,454 @@
+/*
+ * train.c - one chunk of a stage: the job for a trainer, its results, which checkpoints stay
+ *
+ * A chunk's results are one transaction: evaluations, states, checkpoints and the curve points that came
+ * before them.  The state that a trial goes on from is always read back from the checkpoint table,
+ * so that an undisturbed run and a resumed one are the same code path.
+ *
+ * A checkpoint stays where something can still need it: between two rungs; at a rung while the trial is
+ * among the best k of its bracket there, k being the number that the next rung takes; at a last rung; and
+ * the incumbent's, at the rung where it won.
+ */
+#include "pg.h"
+
+#include <math.h>
+
+#include "utils/memutils.h"
+
+#include "pg/run.h"
+
+#define HB_MAX_POINTS 65536 /* curve points held before they are flushed at once */
+
+static HbTrialView *
+hb_view(const HbRun *run, int64 number)
+{
+	return &run->state.trials[number - 1];
+}
+
+bool
+hb_train_recorded(const HbRun *run, int64 number)
+{
+	const HbTrialView *view = hb_view(run, number);
+
+	switch (view->state)
+	{
+		case HB_TRIAL_DIVERGED:
+		case HB_TRIAL_FAILED:
+		case HB_TRIAL_CANCELLED:
+			return true;
+		default:
+			return view->resource >= run->stage.to_resource;
+	}
+}
+
+/* The trials of the chunk that are still to be trained, ascending. */
+static int64 *
+hb_work_numbers(const HbRun *run, const HbWork *work, int *n)
+{
+	int64 *numbers = palloc(sizeof(int64) * Max(work->chunk->ntrials, 1));
+	int i;
+
+	*n = 0;
+	for (i = 0; i < work->chunk->ntrials; i++)
+		if (!hb_train_recorded(run, work->chunk->numbers[i]))
+			numbers[(*n)++] = work->chunk->numbers[i];
+	return numbers;
+}
+
+static int64 *
+hb_trial_ids(const HbRun *run, const int64 *numbers, int n)
+{
+	int64 *ids = palloc(sizeof(int64) * Max(n, 1));
+	int i;
+
+	for (i = 0; i < n; i++)
+		ids[i] = run->rows[numbers[i] - 1].trial_id;
+	return ids;
+}
+
+/* Reads the checkpoint that a trial goes on from. */
+static void
+hb_read_state(const HbRun *run, HbJobTrial *trial)
+{
+	size_t length = 0;
+	HbStatus status;
+
+	trial->state = hb_checkpoint_get(run->rows[trial->number - 1].trial_id,
+									 run->stage.from_resource, &length);
+	trial->state_bytes = length;
+	if (trial->state == NULL)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("checkpoint of trial %lld at resource %lld is missing",
+							   (long long) trial->number, (long long) run->stage.from_resource)));
+	hb_status_init(&status);
+	if (!hb_checkpoint_check(trial->state, length, &status))
+		hb_raise(&status);
+}
+
+static void
+hb_train_job(const HbRun *run, const HbSlot *slot, HbJob *job)
+{
+	memset(job, 0, sizeof(*job));
+	job->id = slot->job_id;
+	job->kind = HB_JOB_TRAIN;
+	strlcpy(job->family, run->family->name, sizeof(job->family));
+	job->metric = run->metric;
+	job->seed = (uint64) run->study->seed;
+	job->nparams = run->family->nparams;
+	job->from_resource = (uint32) run->stage.from_resource;
+	job->to_resource = (uint32) run->stage.to_resource;
+	job->max_resource = (uint32) run->study->max_resource;
+	job->curve_points = run->options.curve_points;
+	job->want_state = 1;
+}
+
+void
+hb_train_send(HbRun *run, HbWork *work, HbSlot *slot)
+{
+	HbTransaction transaction;
+	HbJob job;
+	int64 *numbers;
+	int n;
+	int i;
+
+	hb_train_job(run, slot, &job);
+	numbers = hb_work_numbers(run, work, &n);
+	job.ntrials = n;
+	job.trials = palloc0(sizeof(HbJobTrial) * Max(n, 1));
+
+	hb_transaction_begin(&transaction);
+	hb_run_check_cancel(run);
+	for (i = 0; i < n; i++)
+	{
+		job.trials[i].number = numbers[i];
+		memcpy(job.trials[i].params, run->params[numbers[i] - 1], sizeof(job.trials[i].params));
+		if (job.from_resource > 0)
+			hb_read_state(run, &job.trials[i]);
+	}
+	hb_trials_start(run->study->study_id, n, hb_trial_ids(run, numbers, n));
+	hb_transaction_commit(&transaction);
+
+	for (i = 0; i < n; i++)
+	{
+		run->rows[numbers[i] - 1].attempt++;
+		hb_view(run, numbers[i])->state = HB_TRIAL_RUNNING;
+	}
+	hb_pack_job(&slot->out, &job);
+}
+
+/* Checks an answer against the chunk: the same trials in the same order, at the stage's end, with their state. */
+static bool
+hb_result_check(const HbRun *run, const HbJobResult *result, const int64 *numbers, int n,
+				HbStatus *status)
+{
+	int i;
+
+	if (result->ntrials != (uint32) n)
+		return hb_fail(status, HB_ERR_PROTOCOL, "result has %u trials, expected %d",
+					   result->ntrials, n);
+	for (i = 0; i < n; i++)
+	{
+		const HbTrialResult *trial = &result->trials[i];
+
+		if (trial->number != (uint64) numbers[i])
+			return hb_fail(status, HB_ERR_PROTOCOL, "result for trial %llu, expected %lld",
+						   (unsigned long long) trial->number, (long long) numbers[i]);
+		if (trial->outcome == HB_OUTCOME_DIVERGED)
+			continue;
+		if (trial->outcome != HB_OUTCOME_TRAINED ||
+			(int64) trial->resource != run->stage.to_resource || trial->state == NULL)
+			return hb_fail(status, HB_ERR_PROTOCOL, "incomplete result for trial %lld",
+						   (long long) numbers[i]);
+		if (!hb_checkpoint_check(trial->state, trial->state_bytes, status))
+			return false;
+	}
+	return true;
+}
+
+/* Breaks ties between winners: log loss, or the mean squared error. */
+static double
+hb_tie_loss(const HbRun *run, const HbMetrics *metrics)
+{
+	if (run->problem.task == HB_TASK_CLASSIFICATION)
+		return metrics->value[HB_METRIC_LOG_LOSS];
+	return metrics->value[HB_METRIC_RMSE] * metrics->value[HB_METRIC_RMSE];
+}
+
+static void
+hb_view_apply(HbRun *run, const HbTrialResult *result)
+{
+	HbTrialView *view = hb_view(run, (int64) result->number);
+	const HbPlanBracket *bracket = &run->plan.brackets[view->bracket_index];
+	int rung = hb_rung_at(&run->plan, view, result->resource);
+
+	if (result->outcome == HB_OUTCOME_DIVERGED)
+	{
+		view->state = HB_TRIAL_DIVERGED;
+		return;
+	}
+	view->resource = result->resource;
+	view->state = HB_TRIAL_WAITING;
+	if (rung < 0)
+		return;
+	view->rung = rung;
+	view->loss = result->loss;
+	view->tie_loss = hb_tie_loss(run, &result->metrics);
+	view->evaluated = true;
+	if (rung == bracket->nrungs - 1)
+		view->state = HB_TRIAL_COMPLETED;
+}
+
+/* Whether the trial's latest evaluation is the best of all. */
+static void
+hb_best_update(HbRun *run, const HbTrialView *view)
+{
+	HbIncumbent *best = &run->best;
+
+	if (view->rung < 0 || !view->evaluated || isnan(view->loss))
+		return;
+	if (best->number != 0 &&
+		!hb_result_better(view->loss, view->tie_loss, view->resource, view->number, best->loss,
+						  best->tie_loss, best->resource, best->number))
+		return;
+	best->number = view->number;
+	best->resource = view->resource;
+	best->loss = view->loss;
+	best->tie_loss = view->tie_loss;
+}
+
+/* Order of a rung: lower loss first, NaN last, ties to the lower number. */
+static bool
+hb_rung_before(const HbTrialView *a, const HbTrialView *b)
+{
+	if (isnan(a->loss) || isnan(b->loss))
+	{
+		if (isnan(a->loss) != isnan(b->loss))
+			return isnan(b->loss);
+	}
+	else if (a->loss != b->loss)
+		return a->loss < b->loss;
+	return a->number < b->number;
+}
+
+/* Whether a trial that waits at a rung can still be among those that the next rung takes. */
+static bool
+hb_can_be_promoted(const HbRun *run, const HbTrialView *view)
+{
+	const HbPlanBracket *bracket = &run->plan.brackets[view->bracket_index];
+	int64 better = 0;
+	int64 i;
+
+	for (i = bracket->first_number; i < bracket->first_number + bracket->trials; i++)
+	{
+		const HbTrialView *other = hb_view(run, i);
+
+		if (other->rung == view->rung && other->evaluated && hb_rung_before(other, view))
+			better++;
+	}
+	return better < bracket->rungs[view->rung + 1].trials;
+}
+
+/* Whether the trial can need its checkpoint at the resource where it stands, the incumbent's right apart. */
+static bool
+hb_state_needed(const HbRun *run, const HbTrialView *view)
+{
+	switch (view->state)
+	{
+		case HB_TRIAL_COMPLETED:
+		case HB_TRIAL_RUNNING:
+			return true;
+		case HB_TRIAL_WAITING:
+			return !view->evaluated || hb_can_be_promoted(run, view);
+		default:
+			return false;
+	}
+}
+
+static bool
+hb_is_incumbent(const HbRun *run, const HbTrialView *view)
+{
+	return run->best.number == view->number && run->best.resource == view->resource;
+}
+
+/* Deletes what the new results made superfluous: of others in the same rungs, and of the former incumbent. */
+static void
+hb_drop_superfluous(HbRun *run, const HbIncumbent *former)
+{
+	int i;
+
+	for (i = 0; i < run->ntrials; i++)
+	{
+		const HbTrialView *view = &run->state.trials[i];
+
+		if (!run->stored[i] || view->state != HB_TRIAL_WAITING || hb_state_needed(run, view) ||
+			hb_is_incumbent(run, view))
+			continue;
+		hb_checkpoint_delete(run->rows[i].trial_id, view->resource);
+		run->stored[i] = false;
+	}
+	if (former->number != 0 &&
+		(former->number != run->best.number || former->resource != run->best.resource))
+	{
+		const HbTrialView *view = hb_view(run, former->number);
+
+		if (view->resource == former->resource && hb_state_needed(run, view))
+			return;
+		hb_checkpoint_delete(run->rows[former->number - 1].trial_id, former->resource);
+		if (view->resource == former->resource)
+			run->stored[former->number - 1] = false;
+	}
+}
+
+static void
+hb_trial_record(HbRun *run, const HbTrialResult *result, HbTrialRecord *record)
+{
+	const HbTrialView *view = hb_view(run, (int64) result->number);
+	const HbTrialRow *row = &run->rows[result->number - 1];
+	const HbPlanBracket *bracket = &run->plan.brackets[view->bracket_index];
+	bool trained = result->outcome == HB_OUTCOME_TRAINED;
+
+	record->trial_id = row->trial_id;
+	record->attempt = row->attempt;
+	record->result = result;
+	record->rung = trained ? hb_rung_at(&run->plan, view, result->resource) : -1;
+	record->last_rung = record->rung == bracket->nrungs - 1;
+	record->keep_state = trained && (hb_state_needed(run, view) || hb_is_incumbent(run, view));
+	record->drop_below = run->stage.to_resource;
+	record->keep_resource = run->best.number == view->number ? run->best.resource : -1;
+	run->stored[result->number - 1] = record->keep_state;
+}
+
+bool
+hb_train_record(HbRun *run, HbWork *work, HbJobResult *result, HbStatus *status)
+{
+	HbTransaction transaction;
+	HbIncumbent former = run->best;
+	HbTrialRecord *records;
+	int64 *numbers;
+	int n;
+	int i;
+
+	numbers = hb_work_numbers(run, work, &n);
+	if (!hb_result_check(run, result, numbers, n, status))
+		return false;
+	for (i = 0; i < n; i++)
+		hb_view_apply(run, &result->trials[i]);
+	for (i = 0; i < n; i++)
+		if (result->trials[i].outcome == HB_OUTCOME_TRAINED)
+			hb_best_update(run, hb_view(run, numbers[i]));
+	records = palloc0(sizeof(HbTrialRecord) * Max(n, 1));
+	for (i = 0; i < n; i++)
+		hb_trial_record(run, &result->trials[i], &records[i]);
+
+	hb_transaction_begin(&transaction);
+	if (run->npoints > 0)
+		hb_curve_store(run->study->study_id, run->npoints, run->point_ids, run->points);
+	(void) hb_results_store(run->study->study_id, run->metric, n, records);
+	hb_drop_superfluous(run, &former);
+	hb_transaction_commit(&transaction);
+	run->npoints = 0;
+	return true;
+}
+
+void
+hb_train_lost(HbRun *run, HbWork *work)
+{
+	int64 *numbers;
+	int kept = 0;
+	int n;
+	int i;
+
+	numbers = hb_work_numbers(run, work, &n);
+	for (i = 0; i < n; i++)
+		hb_view(run, numbers[i])->state = HB_TRIAL_WAITING;
+	/* the next attempt sends the same points again */
+	for (i = 0; i < run->npoints; i++)
+	{
+		bool lost = false;
+		int j;
+
+		for (j = 0; j < n && !lost; j++)
+			lost = run->points[i].trial == (uint64) numbers[j];
+		if (lost)
+			continue;
+		run->points[kept] = run->points[i];
+		run->point_ids[kept++] = run->point_ids[i];
+	}
+	run->npoints = kept;
+}
+
+void
+hb_train_fail(HbRun *run, HbWork *work, const HbStatus *failure)
+{
+	HbTransaction transaction;
+	int64 *numbers;
+	int n;
+	int i;
+
+	numbers = hb_work_numbers(run, work, &n);
+	hb_transaction_begin(&transaction);
+	hb_trials_fail(run->study->study_id, n, hb_trial_ids(run, numbers, n), failure);
+	for (i = 0; i < n; i++)
+		if (run->stored[numbers[i] - 1] && !hb_is_incumbent(run, hb_view(run, numbers[i])))
+			hb_checkpoint_delete(run->rows[numbers[i] - 1].trial_id, run->stage.from_resource);
+	hb_transaction_commit(&transaction);
+	for (i = 0; i < n; i++)
+		hb_view(run, numbers[i])->state = HB_TRIAL_FAILED;
+	run->last_failure = *failure;
+}
+
+static bool
+hb_work_has(const HbWork *work, uint64 number)
+{
+	int i;
+
+	for (i = 0; work->chunk && i < work->chunk->ntrials; i++)
+		if ((uint64) work->chunk->numbers[i] == number)
+			return true;
+	return false;
+}
+
+bool
+hb_curve_add(HbRun *run, const HbWork *work, const HbCurvePoint *point)
+{
+	if (!hb_work_has(work, point->trial))
+		return false;
+	if (run->npoints == run->points_capacity)
+	{
+		int capacity = Max(256, run->points_capacity * 2);
+		HbCurvePoint *points =
+			MemoryContextAllocHuge(run->context, sizeof(HbCurvePoint) * capacity);
+		int64 *ids = MemoryContextAllocHuge(run->context, sizeof(int64) * capacity);
+
+		if (run->npoints > 0)
+		{
+			memcpy(points, run->points, sizeof(HbCurvePoint) * run->npoints);
+			memcpy(ids, run->point_ids, sizeof(int64) * run->npoints);
+			pfree(run->points);
+			pfree(run->point_ids);
+		}
+		run->points = points;
+		run->point_ids = ids;
+		run->points_capacity = capacity;
+	}
+	if (run->npoints == 0)
+		run->points_since = GetCurrentTimestamp();
+	run->points[run->npoints] = *point;
+	run->point_ids[run->npoints] = run->rows[point->trial - 1].trial_id;
+	if (++run->npoints >= HB_MAX_POINTS)
+		hb_curve_flush(run);
+	return true;
+}
+
+void
+hb_curve_flush(HbRun *run)
+{
+	HbTransaction transaction;
+
+	if (run->npoints == 0)
+		return;
+	hb_transaction_begin(&transaction);
+	hb_curve_store(run->study->study_id, run->npoints, run->point_ids, run->points);
+	hb_transaction_commit(&transaction);
+	run->npoints = 0;
+}
