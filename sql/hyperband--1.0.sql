@@ -304,6 +304,10 @@ COMMENT ON POLICY own ON hyperband.model IS 'models of roles whose privileges on
 COMMENT ON POLICY own ON hyperband.model_data IS 'weights of models of roles whose privileges one has: a grant gives predictions, not weights';
 COMMENT ON POLICY own ON hyperband.model_grant IS 'grants made by or to roles whose privileges one has';
 
+COMMENT ON SEQUENCE hyperband.study_study_id_seq IS 'study ids';
+COMMENT ON SEQUENCE hyperband.trial_trial_id_seq IS 'trial ids';
+COMMENT ON SEQUENCE hyperband.model_model_id_seq IS 'model ids';
+
 -- The rows belong in a dump.
 SELECT pg_catalog.pg_extension_config_dump('hyperband.study', '');
 SELECT pg_catalog.pg_extension_config_dump('hyperband.study_study_id_seq', '');
@@ -388,28 +392,27 @@ FROM (SELECT study.*,
 				  ELSE state END AS shown
 	  FROM hyperband.study) s
 -- A trial that was cancelled never reached its next rung: it counts as alive here.
-LEFT JOIN LATERAL (
-	SELECT count(*)::integer AS brackets,
+LEFT JOIN (
+	SELECT study_id, count(*)::integer AS brackets,
 		   count(*) FILTER (WHERE alive = 0)::integer AS brackets_done,
-		   sum(r.rungs)::integer AS rungs,
-		   sum(CASE WHEN alive = 0 THEN r.rungs ELSE lowest + 1 END)::integer AS rungs_done,
+		   sum(rungs)::integer AS rungs,
+		   sum(CASE WHEN alive = 0 THEN rungs ELSE lowest + 1 END)::integer AS rungs_done,
 		   sum(running)::integer AS trials_running, sum(ended)::integer AS trials_done,
-		   sum(r.trials)::integer AS trials
-	FROM (SELECT b.bracket, b.rungs, b.trials,
+		   sum(trials)::integer AS trials, max(last_at) AS last_at
+	FROM (SELECT b.study_id, b.bracket, b.rungs, b.trials,
 				 count(*) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled')) AS alive,
 				 count(*) FILTER (WHERE t.state = 'running') AS running,
 				 count(*) FILTER (WHERE t.state IN ('stopped', 'completed', 'diverged', 'failed')) AS ended,
-				 min(coalesce(t.rung, -1)) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled')) AS lowest
+				 min(coalesce(t.rung, -1)) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled')) AS lowest,
+				 max(greatest(t.started_at, t.finished_at)) AS last_at
 		  FROM hyperband.bracket b
 			   JOIN hyperband.trial t ON t.study_id = b.study_id AND t.bracket = b.bracket
-		  WHERE b.study_id = s.study_id AND t.study_id = s.study_id
-		  GROUP BY b.bracket, b.rungs, b.trials) r
-) b ON true
+		  GROUP BY b.study_id, b.bracket) r
+	GROUP BY study_id
+) b ON b.study_id = s.study_id
 CROSS JOIN LATERAL (
 	SELECT extract(epoch FROM CASE WHEN s.finished_at IS NOT NULL THEN s.finished_at
-								   WHEN s.shown = 'interrupted'
-								   THEN coalesce((SELECT max(e.recorded_at) FROM hyperband.evaluation e
-												  WHERE e.study_id = s.study_id), s.started_at)
+								   WHEN s.shown = 'interrupted' THEN coalesce(b.last_at, s.started_at)
 								   ELSE statement_timestamp() END - s.started_at)::float8 AS elapsed
 ) clock
 ORDER BY s.study_id;
@@ -419,7 +422,8 @@ COMMENT ON COLUMN hyperband.progress.bar IS 'resource spent of resource planned'
 COMMENT ON COLUMN hyperband.progress.rungs_done IS 'rungs at which no trial is awaited any more';
 COMMENT ON COLUMN hyperband.progress.trials_done IS 'stopped, completed, diverged or failed';
 COMMENT ON COLUMN hyperband.progress.best_metric_value IS 'best_loss in the metric''s own unit';
-COMMENT ON COLUMN hyperband.progress.elapsed IS 'seconds since it started';
+COMMENT ON COLUMN hyperband.progress.elapsed IS
+	'seconds since it started; of an interrupted study, until its last trial started or ended';
 COMMENT ON COLUMN hyperband.progress.eta IS 'time left at the pace so far, at most what time_limit leaves';
 
 CREATE VIEW hyperband.leaderboard WITH (security_invoker = true) AS
@@ -457,7 +461,9 @@ COMMENT ON COLUMN hyperband.leaderboard.curve IS 'validation loss over resource 
  */
 CREATE VIEW hyperband.rung_audit WITH (security_invoker = true) AS
 WITH result AS (
-	SELECT e.study_id, t.bracket, e.rung, e.trial_id, e.resource, e.loss, e.rank, e.promoted,
+	SELECT e.study_id, t.bracket, e.rung, e.trial_id, e.resource, e.loss, e.promoted,
+		   coalesce(e.rank, row_number() OVER (PARTITION BY e.study_id, t.bracket, e.rung
+											   ORDER BY e.loss, t.number)) AS rank,
 		   t.rung AS last_rung, last.loss AS last_loss,
 		   count(*) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled'))
 				OVER (PARTITION BY e.study_id, t.bracket) = 0 AS ended,

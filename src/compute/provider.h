@@ -141,7 +141,7 @@ extern const HbProvider *hb_provider_find(const char *name);
 /* The fastest plain-C or hand-written one for this processor: no library behind it. */
 extern const HbProvider *hb_provider_kernels(void);
 
-/* The fastest of all that are linked in: openblas in the trainer. */
+/* The fastest of all that are linked in. */
 extern const HbProvider *hb_provider_best(void);
 
 extern const char *hb_provider_kernel_name(const HbProvider *provider);

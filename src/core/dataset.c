@@ -17,6 +17,14 @@ malformed(HbStatus *status, const char *what)
 	return hb_fail_detail(status, "The %s is out of range.", what);
 }
 
+/* Whether an array's record ends with a flag byte. */
+static inline bool
+has_flag(const HbColumn *column)
+{
+	return column->flag == HB_FLAG_AS_INDICATOR ? column->indicator
+												: column->flag == HB_FLAG_PRESENT;
+}
+
 /* Bytes that a column takes in a record, its flag of missing arrays included; 0 for an unknown kind. */
 static uint64_t
 record_size(const HbColumn *column)
@@ -32,9 +40,9 @@ record_size(const HbColumn *column)
 		case HB_COLUMN_CATEGORY:
 			return sizeof(uint16_t);
 		case HB_COLUMN_BYTES:
-			return length + column->indicator;
+			return length + has_flag(column);
 		case HB_COLUMN_FLOATS:
-			return length * sizeof(float) + column->indicator;
+			return length * sizeof(float) + has_flag(column);
 	}
 	return 0;
 }
@@ -63,7 +71,8 @@ hb_columns_check(const HbColumn *columns, uint32_t ncolumns, uint32_t inputs, ui
 
 		if (column->length < 1 || (!array && column->length != 1))
 			return malformed(status, "length of a column");
-		if (!flags || column->levels < 0 || column->levels > HB_MAX_LEVELS)
+		if (!flags || column->flag > HB_FLAG_PRESENT || column->levels < 0 ||
+			column->levels > HB_MAX_LEVELS)
 			return malformed(status, "number of a column's levels");
 		size = record_size(column);
 		if (size == 0 || column->record_offset + size > record_bytes)
@@ -252,7 +261,7 @@ static void
 encode_array(const HbColumn *column, const unsigned char *in, float limit, float *out)
 {
 	size_t element = column->kind == HB_COLUMN_BYTES ? 1 : sizeof(float);
-	bool missing = column->indicator && in[(size_t) column->length * element] != 0;
+	bool missing = has_flag(column) && in[(size_t) column->length * element] != 0;
 
 	if (missing)
 		memset(out, 0, (size_t) column->length * sizeof(float));

@@ -40,6 +40,17 @@ typedef enum HbColumnKind
 #define HB_CODE_OTHER 0xFFFFu
 #define HB_MAX_LEVELS 255
 
+/*
+ * Whether the record of an array or bytea carries a flag byte for missing values.  In a data set's own columns the
+ * flag is there where the indicator is; the encoder of another study's model may have one without the other.
+ */
+typedef enum HbMissingFlag
+{
+	HB_FLAG_AS_INDICATOR = 0,
+	HB_FLAG_ABSENT = 1,
+	HB_FLAG_PRESENT = 2
+} HbMissingFlag;
+
 typedef struct HbColumn
 {
 	int32_t kind;		   /* HbColumnKind */
@@ -52,7 +63,7 @@ typedef struct HbColumn
 							 * for arrays and bytea too */
 	uint8_t null_input;		/* category: an input after the levels for NULL */
 	uint8_t other_input;	/* category: an input after that for all other values */
-	uint8_t reserved;
+	uint8_t flag;			/* arrays and bytea: HbMissingFlag */
 	float clip;				/* |z| is cut to this; 0: never */
 	double mean;
 	double scale;			/* 1 / standard deviation */

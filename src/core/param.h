@@ -16,7 +16,8 @@ typedef enum HbParamType
 	HB_PARAM_CATEGORICAL
 } HbParamType;
 
-/* A parameter is active where its parent is active and has one of these values. */
+/* A parameter is active where its parent is active and has one of these values.  The parent may also be
+ * "task", the study's own: classification or regression. */
 typedef struct HbParamWhen
 {
 	const char *parent;		   /* NULL: always active */
@@ -45,6 +46,7 @@ typedef struct HbParamDecl
 	const HbParamCase *cases;
 	int ncases;
 	const char *description; /* for hyperband_models(), a phrase with the unit */
+	const char *default_parameter; /* not NULL: the default is this parameter's value, default_value NaN */
 } HbParamDecl;
 
 #define HB_MAX_PARAMS 32

@@ -1,13 +1,12 @@
 /*
- * catalog.c - studies, brackets, trials, results and checkpoints: every statement on those tables
+ * catalog.c - the scope that catalog access runs in, and every statement on studies
  *
- * This file and catalog_model.c (models and grants) alone name the tables of schema hyperband.  A
- * scope runs as the extension's owner, so that row security and missing privileges of the caller do not
- * apply, with search_path pinned, so that nothing a user made is found by name.
+ * The catalog*.c files alone name the tables of schema hyperband: this one, catalog_trial.c (what is
+ * below a study), catalog_model.c (models and grants) and catalog_progress.c (the view).  A scope runs as the
+ * extension's owner, so that row security and missing privileges of the caller do not apply, with
+ * search_path pinned, so that nothing a user made is found by name.
  */
 #include "pg/catalog.h"
-
-#include <math.h>
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -22,17 +21,12 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "core/rng.h"
 #include "pg/statement.h"
 
 #define EXTENSION_NAME "hyperband"
 #define SCHEMA_NAME "hyperband"
-
-/* Version of the layout of a checkpoint, for readers of the table. */
-#define HB_CHECKPOINT_FORMAT 1
 
 PG_FUNCTION_INFO_V1(hb_sql_study_is_held);
 
@@ -85,6 +79,7 @@ hb_catalog_enter(HbCatalogScope *scope)
 	if (!OidIsValid(owner))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("extension \"%s\" does not exist", EXTENSION_NAME)));
+	hb_read_as_caller = false; /* an error may have left it set */
 	scope->caller_context = CurrentMemoryContext;
 	GetUserIdAndSecContext(&scope->saved_user, &scope->saved_security);
 	SetUserIdAndSecContext(owner, scope->saved_security | SECURITY_LOCAL_USERID_CHANGE);
@@ -100,8 +95,16 @@ hb_catalog_enter(HbCatalogScope *scope)
 }
 
 void
+hb_catalog_enter_read(HbCatalogScope *scope)
+{
+	hb_catalog_enter(scope);
+	hb_read_as_caller = true;
+}
+
+void
 hb_catalog_leave(HbCatalogScope *scope)
 {
+	hb_read_as_caller = false;
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
 	AtEOXact_GUC(true, scope->guc_level);
@@ -314,10 +317,9 @@ hb_study_queued_owners(void)
 static void
 reset_running_trials(int64 study_id)
 {
-	static HbStatement statement =
-		HB_WRITE("UPDATE hyperband.trial SET state = 'waiting'"
-				 " WHERE study_id = $1 AND state = 'running'",
-				 "l");
+	static HbStatement statement = HB_WRITE("UPDATE hyperband.trial SET state = 'waiting'"
+											" WHERE study_id = $1 AND state = 'running'",
+											"l");
 
 	hb_run(&statement, study_id);
 }
@@ -325,11 +327,11 @@ reset_running_trials(int64 study_id)
 bool
 hb_study_mark_running(int64 study_id)
 {
-	static HbStatement statement =
-		HB_WRITE("UPDATE hyperband.study SET state = 'running', finished_at = NULL,"
-				 " started_at = coalesce(started_at, now())"
-				 " WHERE study_id = $1 AND state IN ('queued', 'running') AND system_identifier = $2",
-				 "ll");
+	static HbStatement statement = HB_WRITE(
+		"UPDATE hyperband.study SET state = 'running', finished_at = NULL,"
+		" started_at = coalesce(started_at, now())"
+		" WHERE study_id = $1 AND state IN ('queued', 'running') AND system_identifier = $2",
+		"ll");
 
 	if (hb_run(&statement, study_id, system_identifier()) == 0)
 		return false;
@@ -464,8 +466,8 @@ hb_study_delete(int64 study_id)
 Datum
 hb_sql_study_is_held(PG_FUNCTION_ARGS)
 {
-	static HbStatement statement = HB_READ(
-		"SELECT FROM hyperband.study WHERE study_id = $1 AND state = 'running'", "l");
+	static HbStatement statement =
+		HB_READ("SELECT FROM hyperband.study WHERE study_id = $1 AND state = 'running'", "l");
 	int64 study_id = PG_GETARG_INT64(0);
 	HbCatalogScope scope;
 	bool held = hb_study_is_held(study_id);
@@ -477,358 +479,4 @@ hb_sql_study_is_held(PG_FUNCTION_ARGS)
 		hb_catalog_leave(&scope);
 	}
 	PG_RETURN_BOOL(held);
-}
-
-/* ---- brackets and trials ---- */
-
-void
-hb_plan_store(int64 study_id, const HbPlan *plan, int ntrials, const HbTrialRow *trials)
-{
-	static HbStatement study =
-		HB_WRITE("UPDATE hyperband.study SET resource_planned = $2 WHERE study_id = $1", "ll");
-	static HbStatement bracket = HB_WRITE(
-		"INSERT INTO hyperband.bracket (study_id, bracket, trials, min_resource, rungs)"
-		" VALUES ($1, $2, $3, $4, $5)",
-		"lilli");
-	static HbStatement trial =
-		HB_WRITE("INSERT INTO hyperband.trial (study_id, number, bracket, config, state, resource)"
-				 " VALUES ($1, $2, $3, $4, $5, $6)",
-				 "llijtl");
-
-	hb_run(&study, study_id, (int64) plan->cost);
-	for (int i = 0; i < plan->nbrackets; i++)
-	{
-		const HbPlanBracket *b = &plan->brackets[i];
-
-		hb_run(&bracket, study_id, b->bracket, (int64) b->trials, (int64) b->rungs[0].resource,
-			   b->nrungs);
-	}
-	for (int i = 0; i < ntrials; i++)
-		hb_run(&trial, study_id, trials[i].number, trials[i].bracket, trials[i].config,
-			   hb_trial_state_name(trials[i].state), trials[i].resource);
-}
-
-/* What breaks ties between equal losses: log loss or mean squared error. */
-#define TIE_LOSS(metrics)                                                                          \
-	"coalesce((" metrics " -> 'log_loss')::float8,"                                                \
-	" (" metrics " -> 'rmse')::float8 * (" metrics " -> 'rmse')::float8)"
-
-HbTrialRow *
-hb_trials_get(int64 study_id, int *ntrials)
-{
-	static HbStatement statement =
-		HB_READ("SELECT t.trial_id, t.number, t.bracket, t.config, t.state, coalesce(t.rung, -1),"
-				" t.resource, t.attempt, t.loss, " TIE_LOSS("t.metrics") ","
-				" e.trial_id IS NOT NULL AND e.promoted IS NULL AND t.rung < b.rungs - 1"
-				" FROM hyperband.trial t"
-				" JOIN hyperband.bracket b ON b.study_id = t.study_id AND b.bracket = t.bracket"
-				" LEFT JOIN hyperband.evaluation e ON e.trial_id = t.trial_id AND e.rung = t.rung"
-				" WHERE t.study_id = $1 AND b.study_id = $1 ORDER BY t.number",
-				"l");
-	uint64 n = hb_run(&statement, study_id);
-	HbTrialRow *trials = palloc0(sizeof(HbTrialRow) * Max(n, 1));
-
-	for (uint64 i = 0; i < n; i++)
-	{
-		HbTrialRow *t = &trials[i];
-		char *state = hb_row_text(i, 5);
-
-		t->trial_id = hb_row_int64(i, 1);
-		t->number = hb_row_int64(i, 2);
-		t->bracket = (int) hb_row_int64(i, 3);
-		t->config = hb_row_jsonb(i, 4);
-		if (!hb_trial_state_parse(state, &t->state))
-			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-							errmsg("unrecognized trial state \"%s\"", state)));
-		pfree(state);
-		t->rung = (int) hb_row_int64(i, 6);
-		t->resource = hb_row_int64(i, 7);
-		t->attempt = (int) hb_row_int64(i, 8);
-		t->loss = hb_row_float8(i, 9);
-		t->tie_loss = hb_row_float8(i, 10);
-		t->undecided = hb_row_bool(i, 11);
-	}
-	*ntrials = (int) n;
-	return trials;
-}
-
-void
-hb_trials_start(int64 study_id, int n, const int64 *trial_ids)
-{
-	static HbStatement statement =
-		HB_WRITE("UPDATE hyperband.trial SET state = 'running', attempt = attempt + 1,"
-				 " started_at = coalesce(started_at, now())"
-				 " WHERE study_id = $1 AND trial_id = ANY ($2)",
-				 "lA");
-
-	hb_run(&statement, study_id, n, trial_ids);
-}
-
-void
-hb_trials_fail(int64 study_id, int n, const int64 *trial_ids, const HbStatus *error)
-{
-	static HbStatement statement =
-		HB_WRITE("UPDATE hyperband.trial SET state = 'failed', sqlstate = $3, error = $4,"
-				 " finished_at = now() WHERE study_id = $1 AND trial_id = ANY ($2)",
-				 "lAtt");
-
-	hb_run(&statement, study_id, n, trial_ids, error->sqlstate, error->message);
-}
-
-/* ---- results ---- */
-
-/* {"error": ..., "log_loss": ...}; what is undefined is left out. */
-static Jsonb *
-metrics_to_jsonb(const HbMetrics *metrics)
-{
-	HbJson *object = hb_json_object(&hb_host_pg);
-
-	for (int i = 0; i < HB_METRIC_COUNT; i++)
-		if (isfinite(metrics->value[i]))
-			hb_json_set(&hb_host_pg, object, hb_metrics[i].name,
-						hb_json_number(&hb_host_pg, metrics->value[i]));
-	return hb_json_to_jsonb(object);
-}
-
-/* A result of another attempt, or of a trial that was cancelled meanwhile, changes nothing. */
-static bool
-store_trial(int64 study_id, const HbTrialRecord *record, bool evaluated, Jsonb *metrics,
-			int64 *gained)
-{
-	static HbStatement statement = HB_WRITE(
-		"WITH old AS (SELECT trial_id, resource FROM hyperband.trial WHERE trial_id = $1"
-		" AND study_id = $2 AND attempt = $3 AND state = 'running' FOR UPDATE)"
-		" UPDATE hyperband.trial t SET state = $4, resource = $5,"
-		" rung = CASE WHEN $6 THEN $7 ELSE t.rung END, loss = CASE WHEN $6 THEN $8 ELSE t.loss END,"
-		" metrics = CASE WHEN $6 THEN $9 ELSE t.metrics END,"
-		" finished_at = CASE WHEN $4 <> 'waiting' THEN now() END"
-		" FROM old WHERE t.trial_id = old.trial_id RETURNING t.resource - old.resource",
-		"llitlbidj");
-	const HbTrialResult *result = record->result;
-	HbTrialState state = HB_TRIAL_WAITING;
-
-	if (result->outcome == HB_OUTCOME_DIVERGED)
-		state = HB_TRIAL_DIVERGED;
-	else if (evaluated && record->last_rung)
-		state = HB_TRIAL_COMPLETED;
-	if (hb_run(&statement, record->trial_id, study_id, record->attempt, hb_trial_state_name(state),
-			   (int64) result->resource, (int) evaluated, record->rung, result->loss, metrics) == 0)
-		return false;
-	*gained += hb_row_int64(0, 1);
-	return true;
-}
-
-static void
-store_evaluation(int64 study_id, const HbTrialRecord *record, Jsonb *metrics)
-{
-	static HbStatement statement = HB_WRITE(
-		"INSERT INTO hyperband.evaluation (trial_id, rung, study_id, resource, attempt, loss,"
-		" metrics, seconds) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-		" ON CONFLICT (trial_id, rung) DO NOTHING",
-		"lillidjd");
-	const HbTrialResult *result = record->result;
-
-	hb_run(&statement, record->trial_id, record->rung, study_id, (int64) result->resource,
-		   record->attempt, result->loss, metrics, result->seconds);
-}
-
-static void
-store_checkpoint(int64 study_id, const HbTrialRecord *record)
-{
-	static HbStatement statement =
-		HB_WRITE("INSERT INTO hyperband.checkpoint (trial_id, resource, chunk, study_id, format,"
-				 " total_bytes, crc, data) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-				 "llililly");
-	const HbTrialResult *result = record->result;
-	size_t total = result->state_bytes;
-	size_t offset = 0;
-
-	hb_checkpoint_delete(record->trial_id, result->resource);
-	for (int chunk = 0; offset < total; chunk++)
-	{
-		size_t length = Min(total - offset, HB_CHUNK_BYTES);
-		const char *bytes = (const char *) result->state + offset;
-		bytea *data = hb_bytea(bytes, length);
-
-		hb_run(&statement, record->trial_id, (int64) result->resource, chunk, study_id,
-			   HB_CHECKPOINT_FORMAT, (int64) total, (int64) hb_hash64(bytes, length, 0), data);
-		pfree(data);
-		offset += length;
-	}
-}
-
-static void
-drop_older_checkpoints(const HbTrialRecord *record)
-{
-	static HbStatement statement = HB_WRITE("DELETE FROM hyperband.checkpoint WHERE trial_id = $1"
-											" AND resource < $2 AND resource <> $3",
-											"lll");
-
-	if (record->drop_below > 0)
-		hb_run(&statement, record->trial_id, record->drop_below, record->keep_resource);
-}
-
-/*
- * The winner over all rung evaluations: lowest loss, then lower tie loss, larger resource, lower number (the SQL of
- * hb_result_better); NaN is stored as NULL and infinity never wins.
- */
-#define BEST_EVALUATION(columns)                                                                   \
-	"SELECT " columns " FROM hyperband.evaluation e"                                               \
-	" JOIN hyperband.trial t ON t.trial_id = e.trial_id"                                           \
-	" WHERE e.study_id = $1 AND e.loss < 'infinity'"                                               \
-	" ORDER BY e.loss, " TIE_LOSS("e.metrics") ", e.resource DESC, t.number LIMIT 1"
-
-static void
-update_study_progress(int64 study_id, int64 gained)
-{
-	static HbStatement statement =
-		HB_WRITE("UPDATE hyperband.study SET resource_spent = resource_spent + $2,"
-				 " (best_trial_id, best_loss) = (" BEST_EVALUATION("e.trial_id, e.loss") ")"
-				 " WHERE study_id = $1",
-				 "ll");
-
-	hb_run(&statement, study_id, gained);
-}
-
-int
-hb_results_store(int64 study_id, HbMetricId metric, int n, const HbTrialRecord *records)
-{
-	MemoryContext scratch =
-		AllocSetContextCreate(CurTransactionContext, "hyperband results", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(scratch);
-	int64 gained = 0;
-	int accepted = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		const HbTrialRecord *record = &records[i];
-		bool trained = record->result->outcome == HB_OUTCOME_TRAINED;
-		bool evaluated = trained && record->rung >= 0;
-		Jsonb *metrics = evaluated ? metrics_to_jsonb(&record->result->metrics) : NULL;
-
-		if (store_trial(study_id, record, evaluated, metrics, &gained))
-		{
-			accepted++;
-			if (evaluated)
-				store_evaluation(study_id, record, metrics);
-			if (trained && record->keep_state)
-				store_checkpoint(study_id, record);
-			drop_older_checkpoints(record);
-		}
-		MemoryContextReset(scratch);
-	}
-	if (accepted > 0)
-		update_study_progress(study_id, gained);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(scratch);
-	return accepted;
-}
-
-static void
-drop_checkpoints(int64 trial_id)
-{
-	static HbStatement statement =
-		HB_WRITE("DELETE FROM hyperband.checkpoint WHERE trial_id = $1", "l");
-
-	hb_run(&statement, trial_id);
-}
-
-/* Decisions are numbered in the order they are taken, which is a function of the results alone. */
-void
-hb_decisions_store(int64 study_id, int n, const HbDecision *decisions, const int64 *trial_ids,
-				   int64 incumbent_trial_id)
-{
-	static HbStatement last_seq = HB_READ(
-		"SELECT coalesce(max(seq), 0)::bigint FROM hyperband.evaluation WHERE study_id = $1", "l");
-	static HbStatement evaluation =
-		HB_WRITE("UPDATE hyperband.evaluation SET rank = $3,"
-				 " promoted = CASE WHEN $4 >= 0 THEN $4 = 1 END, seq = coalesce(seq, $5)"
-				 " WHERE trial_id = $1 AND rung = $2 RETURNING seq",
-				 "liiii");
-	static HbStatement trial = HB_WRITE(
-		"UPDATE hyperband.trial SET state = $2, finished_at = CASE WHEN $2 NOT IN ('waiting',"
-		" 'running') THEN coalesce(finished_at, now()) END WHERE trial_id = $1",
-		"lt");
-	int seq;
-
-	if (n == 0)
-		return;
-	hb_run(&last_seq, study_id);
-	seq = (int) hb_row_int64(0, 1);
-	for (int i = 0; i < n; i++)
-	{
-		const HbDecision *d = &decisions[i];
-
-		if (hb_run(&evaluation, trial_ids[i], d->rung, d->rank, d->promoted, seq + 1) > 0)
-			seq = Max(seq, (int) hb_row_int64(0, 1));
-		hb_run(&trial, trial_ids[i], hb_trial_state_name(d->state));
-		if (d->promoted == 0 && trial_ids[i] != incumbent_trial_id)
-			drop_checkpoints(trial_ids[i]);
-	}
-}
-
-/* A chunk that is trained again after a crash gives its points again. */
-void
-hb_curve_store(int64 study_id, int n, const int64 *trial_ids, const HbCurvePoint *points)
-{
-	static HbStatement statement = HB_WRITE(
-		"INSERT INTO hyperband.loss_curve AS c (trial_id, resource, study_id, train_loss,"
-		" validation_loss, metric_value, elapsed) VALUES ($1, $2, $3, $4, $5, $6, $7)"
-		" ON CONFLICT (trial_id, resource) DO UPDATE SET train_loss = excluded.train_loss,"
-		" validation_loss = excluded.validation_loss, metric_value = excluded.metric_value,"
-		" elapsed = excluded.elapsed",
-		"llldddd");
-
-	for (int i = 0; i < n; i++)
-		hb_run(&statement, trial_ids[i], (int64) points[i].resource, study_id,
-			   points[i].train_loss, points[i].validation_loss, points[i].metric_value,
-			   points[i].elapsed);
-}
-
-bool
-hb_best_evaluation(int64 study_id, int64 *trial_id, int64 *number, int *rung, int64 *resource,
-				   double *loss, double *tie_loss)
-{
-	static HbStatement statement =
-		HB_READ(BEST_EVALUATION("e.trial_id, t.number, e.rung, e.resource, e.loss, " TIE_LOSS(
-					"e.metrics")),
-				"l");
-
-	if (hb_run(&statement, study_id) == 0)
-		return false;
-	*trial_id = hb_row_int64(0, 1);
-	*number = hb_row_int64(0, 2);
-	*rung = (int) hb_row_int64(0, 3);
-	*resource = hb_row_int64(0, 4);
-	*loss = hb_row_float8(0, 5);
-	*tie_loss = hb_row_float8(0, 6);
-	return true;
-}
-
-/* ---- checkpoints ---- */
-
-void *
-hb_checkpoint_get(int64 trial_id, int64 resource, size_t *length)
-{
-	static HbStatement statement =
-		HB_READ("SELECT total_bytes, crc, data FROM hyperband.checkpoint"
-				" WHERE trial_id = $1 AND resource = $2 ORDER BY chunk",
-				"ll");
-	uint64 n = hb_run(&statement, trial_id, resource);
-	char what[64];
-
-	if (n == 0)
-		return NULL;
-	*length = (size_t) hb_row_int64(0, 1);
-	snprintf(what, sizeof(what), "checkpoint of trial " INT64_FORMAT, trial_id);
-	return hb_join_chunks(n, *length, 2, 3, what);
-}
-
-void
-hb_checkpoint_delete(int64 trial_id, int64 resource)
-{
-	static HbStatement statement =
-		HB_WRITE("DELETE FROM hyperband.checkpoint WHERE trial_id = $1 AND resource = $2", "ll");
-
-	hb_run(&statement, trial_id, resource);
 }

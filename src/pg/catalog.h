@@ -1,7 +1,7 @@
 /*
  * catalog.h - everything that reads or writes the tables of schema hyperband
  *
- * catalog.c is the one file that names them.  Every function here runs inside a scope opened by
+ * The catalog*.c files alone name them.  Every function here runs inside a scope opened by
  * hb_catalog_enter(): it connects SPI, switches to the extension's owner (SetUserIdAndSecContext) and
  * pins search_path and timeouts; hb_catalog_leave() restores all of it; an ERROR restores it too.
  * No user code runs inside a scope.  Callers check permissions first: here everything is allowed.
@@ -26,11 +26,8 @@ typedef struct HbCatalogScope
 
 extern void hb_catalog_enter(HbCatalogScope *scope);
 extern void hb_catalog_leave(HbCatalogScope *scope);
-
-/*
- * A scope for prediction: only reads, under the caller's active snapshot, and changes nothing that a parallel worker
- * may not change (no transaction characteristics), so that STABLE, PARALLEL SAFE functions can use it.
- */
+/* A scope for prediction: reads only, under the caller's active snapshot, so that every row of a statement and every
+ * parallel worker of it sees the same models. */
 extern void hb_catalog_enter_read(HbCatalogScope *scope);
 
 /* Supervisor only: a whole transaction around a scope: read-write, synchronous_commit on, no timeouts.  begin
@@ -194,6 +191,7 @@ typedef struct HbProgressRow
 	double best_loss;
 	double best_metric_value;
 	double elapsed;
+	char *metric; /* NULL: not decided yet */
 } HbProgressRow;
 
 extern bool hb_progress_get(int64 study_id, HbProgressRow *row);
@@ -240,7 +238,9 @@ extern Oid *hb_model_owners(const char *name, int *n);
 /* Whether there is a study of that name whose owner is role or a role that it has the privileges of. */
 extern bool hb_study_named(const char *name, Oid role);
 extern bool hb_model_promote(Oid owner, const char *name, int version); /* false: it was current already */
-extern int hb_model_delete(Oid owner, const char *name, int version);	/* 0: all; returns versions deleted */
+/* version 0: all. Returns versions deleted. Without the current version the latest left becomes current; with the last
+ * one go the grants. */
+extern int hb_model_delete(Oid owner, const char *name, int version);
 extern bool hb_model_exists(Oid owner, const char *name, int version);	/* 0: any version */
 extern void hb_grant_insert(Oid owner, const char *name, Oid grantee);
 extern bool hb_grant_delete(Oid owner, const char *name, Oid grantee);

@@ -44,4 +44,11 @@
 #define hb_xact_completion_count() (ShmemVariableCache->xactCompletionCount)
 #endif
 
+/* 18 dropped the argument that says a portal is run once. Needs executor/executor.h. */
+#if PG_VERSION_NUM >= 180000
+#define hb_executor_run(descriptor) ExecutorRun((descriptor), ForwardScanDirection, 0)
+#else
+#define hb_executor_run(descriptor) ExecutorRun((descriptor), ForwardScanDirection, 0, true)
+#endif
+
 #endif /* HB_COMPAT_H */

@@ -8,6 +8,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "access/htup_details.h"
+#include "access/tupmacs.h"
 #include "catalog/pg_type.h"
 #include "catalog/pg_enum.h"
 #include "parser/parse_coerce.h"

@@ -191,11 +191,12 @@ refuse_prepare(void)
 	int i;
 
 	for (i = 0; i < nrequests; i++)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 requests[i].launch
-					 ? errmsg("cannot PREPARE a transaction that has started a hyperband study")
-					 : errmsg("cannot PREPARE a transaction that has cancelled a hyperband study")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 requests[i].launch
+				 ? errmsg("cannot PREPARE a transaction that has started a hyperband study")
+				 : errmsg("cannot PREPARE a transaction that has cancelled a hyperband study")));
 }
 
 static void

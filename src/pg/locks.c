@@ -105,11 +105,10 @@ hb_locks_reassert(void)
 		if (LockHeldByMe(&held->tag, ExclusiveLock))
 			continue;
 		if (LockAcquire(&held->tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("lock of the study was lost while its data was read"),
-					 errdetail("A function that the data depends on released all advisory "
-							   "locks.")));
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("lock of the study was lost while its data was read"),
+							errdetail("A function that the data depends on released all advisory "
+									  "locks.")));
 	}
 }
 
@@ -141,8 +140,7 @@ hb_study_holder(int64 study_id)
 	{
 		const LockInstanceData *lock = &locks->locks[i];
 
-		if (hb_tag_equal(&lock->locktag, &tag) &&
-			(lock->holdMask & LOCKBIT_ON(ExclusiveLock)) != 0)
+		if (hb_tag_equal(&lock->locktag, &tag) && (lock->holdMask & LOCKBIT_ON(ExclusiveLock)) != 0)
 			holder = lock->pid;
 	}
 	pfree(locks->locks);
@@ -187,8 +185,7 @@ hb_study_slots_held(void)
 		const LockInstanceData *lock = &locks->locks[i];
 
 		tag.locktag_field3 = lock->locktag.locktag_field3;
-		if (hb_tag_equal(&lock->locktag, &tag) &&
-			(lock->holdMask & LOCKBIT_ON(ExclusiveLock)) != 0)
+		if (hb_tag_equal(&lock->locktag, &tag) && (lock->holdMask & LOCKBIT_ON(ExclusiveLock)) != 0)
 			held++;
 	}
 	pfree(locks->locks);

@@ -21,11 +21,11 @@
 
 #include "pg/run.h"
 
-#define HB_MAX_LOST 3			 /* attempts */
-#define HB_MAX_FAILED_STARTS 3	 /* in a row */
-#define HB_SILENCE 60000		 /* ms: the watchdog */
-#define HB_SLOT_RETRY 1000		 /* ms between attempts to get a trainer slot */
-#define HB_TURN 1000			 /* ms at most between two turns */
+#define HB_MAX_LOST 3          /* attempts */
+#define HB_MAX_FAILED_STARTS 3 /* in a row */
+#define HB_SILENCE 60000       /* ms: the watchdog */
+#define HB_SLOT_RETRY 1000     /* ms between attempts to get a trainer slot */
+#define HB_TURN 1000           /* ms at most between two turns */
 
 typedef struct HbLoop
 {
@@ -211,8 +211,7 @@ hb_loop_free_slot(HbRun *run)
 static void
 hb_loop_grow(HbLoop *loop)
 {
-	int works =
-		hb_count_works(loop, HB_WORK_PENDING) + hb_count_works(loop, HB_WORK_RUNNING);
+	int works = hb_count_works(loop, HB_WORK_PENDING) + hb_count_works(loop, HB_WORK_RUNNING);
 	int wanted = Min(Min(works, loop->run->study->trainers), HB_MAX_SLOTS);
 
 	while (hb_open_slots() < wanted)
@@ -430,6 +429,8 @@ hb_loop_wait(HbLoop *loop)
 	for (i = 0; i < n; i++)
 		if (events[i].events & WL_LATCH_SET)
 			ResetLatch(MyLatch);
+	if (QueryCancelPending)
+		hb_run_look(loop->run);
 	CHECK_FOR_INTERRUPTS();
 	for (i = 0; i < n; i++)
 	{
@@ -457,8 +458,8 @@ hb_loop_turn(HbLoop *loop)
 	hb_loop_grow(loop);
 	hb_loop_wait(loop);
 	hb_loop_watchdog(loop);
-	if (run->npoints > 0 && TimestampDifferenceExceeds(run->points_since, GetCurrentTimestamp(),
-													   hb_guc_curve_flush))
+	if (run->npoints > 0 &&
+		TimestampDifferenceExceeds(run->points_since, GetCurrentTimestamp(), hb_guc_curve_flush))
 		hb_curve_flush(run);
 	if (ConfigReloadPending)
 	{

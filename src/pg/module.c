@@ -116,8 +116,8 @@ static const Setting settings[] = {
 	{"hyperband.max_categories", SETTING_INT, PGC_USERSET, 0, &hb_guc_max_categories, 1000, NULL, 2,
 	 1000000, "Sets the most distinct values a category column may have in a strict study.",
 	 "Without option strict the 255 most frequent values are kept and the rest is one category."},
-	{"hyperband.curve_flush", SETTING_INT, PGC_USERSET, GUC_UNIT_MS, &hb_guc_curve_flush, 1000, NULL,
-	 10, 3600 * 1000, "Sets how often points of loss curves are committed.", NULL},
+	{"hyperband.curve_flush", SETTING_INT, PGC_USERSET, GUC_UNIT_MS, &hb_guc_curve_flush, 1000,
+	 NULL, 10, 3600 * 1000, "Sets how often points of loss curves are committed.", NULL},
 	{"hyperband.fault", SETTING_STRING, PGC_SUSET, GUC_NOT_IN_SAMPLE, &hb_guc_fault, 0, NULL, 0, 0,
 	 "Injects a fault, as point:action, for tests of the extension.", NULL}};
 
@@ -285,8 +285,7 @@ host_alloc(void *context, size_t size)
 
 	if (size > MaxAllocHugeSize - HOST_ALIGNMENT - sizeof(char *))
 		return NULL;
-	block = MemoryContextAllocExtended(CurrentMemoryContext,
-									   size + HOST_ALIGNMENT + sizeof(char *),
+	block = MemoryContextAllocExtended(CurrentMemoryContext, size + HOST_ALIGNMENT + sizeof(char *),
 									   MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO);
 	if (block == NULL)
 		return NULL;

@@ -195,7 +195,7 @@ check_encoder(const HbModelRow *row, const HbPredictor *predictor)
 		if (strcmp(fields->fields[j].name, row->features[j]) != 0)
 			corrupted(row, "Its encoder names other columns than the model's features.");
 		if (!column_is_sound(fields, j))
-			corrupted(row, "Its encoder has other levels than it counts.");
+			corrupted(row, "A column of its encoder lies at a wrong place or has other levels than it counts.");
 	}
 	if (fields->inputs != predictor->info.inputs)
 		corrupted(row, "Its encoder and its weights have different numbers of inputs.");
@@ -433,7 +433,8 @@ hb_predictor_find(const char *name, int version, HbResolution *resolution)
 	HbPredictor *predictor = NULL;
 
 	if (strlen(name) > HB_MAX_MODEL_NAME)
-		hb_model_missing(GetUserId(), InvalidOid, name, version);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name)));
 	cache_init();
 	resolution_key(&key, name, version);
 	entry = hash_search(resolutions, &key, HASH_FIND, NULL);

@@ -56,10 +56,10 @@ extern void hb_require_argument(FunctionCallInfo fcinfo, int argument, const cha
  * Numbers of a plan from SQL arguments: 0A000 where max_resource is NULL, 22023 where n_trials < 1, and what the
  * scheduler's own arithmetic refuses. Allocates in CurrentMemoryContext.
  */
-extern const HbScheduler *hb_plan_from_arguments(FunctionCallInfo fcinfo, int max_resource,
-												 int min_resource, int eta, int n_trials,
-												 int scheduler, bool ceil, HbPlanRequest *request,
-												 HbPlan *plan);
+extern const HbScheduler *
+hb_plan_from_arguments(FunctionCallInfo fcinfo, int max_resource, int min_resource, int eta,
+					   int n_trials, int scheduler, bool ceil, HbPlanRequest *request,
+					   HbPlan *plan);
 
 /*
  * space_check.c: raises unless the search space parses and the family accepts every value, bound and choice

@@ -47,8 +47,19 @@ void
 hb_run_check_cancel(HbRun *run)
 {
 	if (hb_study_cancel_requested(run->study->study_id))
-		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
-						errmsg("canceling study due to user request")));
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling study due to user request")));
+}
+
+void
+hb_run_look(HbRun *run)
+{
+	HbTransaction transaction;
+
+	QueryCancelPending = false;
+	hb_transaction_begin(&transaction);
+	hb_run_check_cancel(run);
+	hb_transaction_commit(&transaction);
 }
 
 /* The relation by its name; oids do not survive a dump. Read as the owner, like everything of the user's. */
@@ -82,10 +93,11 @@ hb_check_fingerprint(const HbRun *run)
 	if (VARSIZE_ANY_EXHDR(before) == VARSIZE_ANY_EXHDR(now) &&
 		memcmp(VARDATA_ANY(before), VARDATA_ANY(now), VARSIZE_ANY_EXHDR(now)) == 0)
 		return;
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("training data has changed since the study began"),
-					errhint("Start a new study, or set options {\"on_change\": \"reload\"} to go on "
-							"with the data as it is now.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("training data has changed since the study began"),
+			 errhint("Start a new study, or set options {\"on_change\": \"reload\"} to go on "
+					 "with the data as it is now.")));
 }
 
 static void
@@ -134,7 +146,7 @@ hb_run_metric(const HbRun *run)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("metric \"%s\" cannot be used for %s", name,
 							   run->data->task == HB_TASK_CLASSIFICATION ? "classification"
-																		  : "regression")));
+																		 : "regression")));
 	return (HbMetricId) metric;
 }
 
@@ -196,9 +208,8 @@ hb_run_space(HbRun *run)
 static HbTrialRow *
 hb_run_sample(HbRun *run, const HbSpace *space)
 {
-	HbTrialRow *rows =
-		MemoryContextAllocExtended(run->context, sizeof(HbTrialRow) * run->plan.trials,
-								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	HbTrialRow *rows = MemoryContextAllocExtended(
+		run->context, sizeof(HbTrialRow) * run->plan.trials, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	int b;
 
 	for (b = 0; b < run->plan.nbrackets; b++)
@@ -272,7 +283,10 @@ hb_bracket_index(const HbPlan *plan, int bracket)
 	return -1;
 }
 
-/* The scheduler's view of a trial; one that was being trained when a supervisor ended waits again. */
+/*
+ * The scheduler's view of a trial.  One that was being trained when a supervisor ended waits again; one at its
+ * last rung waits for the rung's ranks, which may not have been written, and which come out the same if they were.
+ */
 static void
 hb_run_view(HbRun *run, int i)
 {
@@ -285,10 +299,12 @@ hb_run_view(HbRun *run, int i)
 	view->bracket_index = hb_bracket_index(&run->plan, row->bracket);
 	view->rung = row->rung;
 	view->resource = row->resource;
-	view->state = row->state == HB_TRIAL_RUNNING ? HB_TRIAL_WAITING : row->state;
+	view->state = row->state == HB_TRIAL_RUNNING || row->state == HB_TRIAL_COMPLETED
+					  ? HB_TRIAL_WAITING
+					  : row->state;
 	view->loss = row->loss;
 	view->tie_loss = row->tie_loss;
-	view->evaluated = row->undecided;
+	view->evaluated = row->undecided || row->state == HB_TRIAL_COMPLETED;
 	view->batch_size = batch >= 0 ? (int64) params[batch] : 1;
 	view->width = run->family->width(&run->problem, params);
 	view->cost = run->family->cost(&run->problem, params);
@@ -308,9 +324,8 @@ hb_run_mirror(HbRun *run)
 	run->stored = MemoryContextAllocZero(run->context, sizeof(bool) * run->ntrials);
 	run->state.plan = &run->plan;
 	run->state.ntrials = run->ntrials;
-	run->state.trials =
-		MemoryContextAllocExtended(run->context, sizeof(HbTrialView) * run->ntrials,
-								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	run->state.trials = MemoryContextAllocExtended(run->context, sizeof(HbTrialView) * run->ntrials,
+												   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (i = 0; i < run->ntrials; i++)
 	{
 		if (run->rows[i].number != i + 1)
@@ -472,14 +487,15 @@ hb_run_study(HbStudyRow *study)
 
 	hb_current_run = run;
 	run->context = context;
-	run->stage_context =
-		AllocSetContextCreate(context, "hyperband stage", ALLOCSET_DEFAULT_SIZES);
+	run->stage_context = AllocSetContextCreate(context, "hyperband stage", ALLOCSET_DEFAULT_SIZES);
 	run->scratch = AllocSetContextCreate(context, "hyperband scratch", ALLOCSET_DEFAULT_SIZES);
 	run->study = study;
 	MemoryContextSwitchTo(context);
 
 	if (study->settings)
 		hb_settings_apply(study->settings);
+	/* a cancel that came before its signal was heard */
+	hb_run_look(run);
 	hb_run_open(run);
 	hb_run_load(run);
 	hb_run_loaded(run);

@@ -57,9 +57,9 @@ typedef struct HbIncumbent
 
 typedef struct HbRun
 {
-	MemoryContext context;		 /* lives as long as the run */
+	MemoryContext context;       /* lives as long as the run */
 	MemoryContext stage_context; /* reset at each stage */
-	MemoryContext scratch;		 /* reset at each turn of the loop */
+	MemoryContext scratch;       /* reset at each turn of the loop */
 	HbStudyRow *study;
 	HbOptions options;
 	const HbFamily *family;
@@ -90,7 +90,7 @@ typedef struct HbRun
 	TimestampTz points_since;
 
 	uint64 next_job;
-	int failed_starts; /* trainers in a row that ended before HELLO */
+	int failed_starts;      /* trainers in a row that ended before HELLO */
 	TimestampTz slot_retry; /* no trainer slot was free: when to try again */
 	bool versions_stored;
 } HbRun;
@@ -113,6 +113,8 @@ extern void hb_run_cleanup(void);
 
 /* Raises 57014 where somebody has asked to cancel; inside a transaction. */
 extern void hb_run_check_cancel(HbRun *run);
+/* The same in a transaction of its own; takes back a pending SIGINT. */
+extern void hb_run_look(HbRun *run);
 
 /* train.c: sends the chunk's job to the slot. */
 extern void hb_train_send(HbRun *run, HbWork *work, HbSlot *slot);
@@ -137,6 +139,7 @@ extern bool hb_loop(HbRun *run, HbWork *works, int nworks, bool limited);
 extern void hb_loop_reset(void);
 
 /* finish.c: after the last stage or at the time limit. Raises 22000 or 57014 where no trial has a result. */
+#define HB_TIME_LIMIT_MESSAGE "study reached its time limit before its first result"
 extern void hb_finish(HbRun *run, bool out_of_time);
 
 #endif /* HB_RUN_H */

@@ -29,8 +29,8 @@
 #include "pg/slot.h"
 
 #define HB_TRAINER_PROGRAM "hyperband_trainer"
-#define HB_REAP_TRIES 5000			/* milliseconds */
-#define HB_RECEIVE_TURN (4 << 20)	/* bytes taken from one socket before others get their turn */
+#define HB_REAP_TRIES 5000        /* milliseconds */
+#define HB_RECEIVE_TURN (4 << 20) /* bytes taken from one socket before others get their turn */
 #define HB_RECEIVE_MIN (64 << 10)
 
 HbSlot hb_slots[HB_MAX_SLOTS];
@@ -86,8 +86,9 @@ hb_spawn(const char *path, char *const *argv, int socket, int data, pid_t *pid)
 		(error = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
 		(error = posix_spawnattr_setsigmask(&attributes, &none)) == 0 &&
 		(error = posix_spawnattr_setpgroup(&attributes, 0)) == 0 &&
-		(error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-														   POSIX_SPAWN_SETPGROUP)) == 0)
+		(error =
+			 posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+													   POSIX_SPAWN_SETPGROUP)) == 0)
 		error = posix_spawn(pid, path, &actions, &attributes, argv, environment);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
@@ -254,7 +255,7 @@ void
 hb_slot_lost_status(pid_t pid, int wait_status, HbStatus *status)
 {
 	hb_status_init(status);
-	(void) hb_fail(status, "38000", "trainer process %d was lost", (int) pid);
+	(void) hb_fail(status, HB_TRAINER_LOST, "trainer process %d was lost", (int) pid);
 	if (wait_status == -1)
 		return;
 	if (WIFSIGNALED(wait_status))

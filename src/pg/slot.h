@@ -13,10 +13,11 @@
 #include "core/wire.h"
 
 #define HB_MAX_SLOTS 256
+#define HB_TRAINER_LOST "38000" /* external_routine_exception */
 
 typedef enum HbSlotState
 {
-	HB_SLOT_CLOSED,	  /* no process */
+	HB_SLOT_CLOSED,   /* no process */
 	HB_SLOT_STARTING, /* spawned, HELLO not seen */
 	HB_SLOT_IDLE,
 	HB_SLOT_BUSY
@@ -32,20 +33,20 @@ typedef struct HbSlot
 	size_t in_length;
 	size_t in_capacity;
 	size_t in_position; /* of the first byte not yet consumed */
-	HbWriter out;		/* frames to send; out_sent bytes of it are gone */
+	HbWriter out;       /* frames to send; out_sent bytes of it are gone */
 	size_t out_sent;
 	TimestampTz heard; /* when the last whole frame came, or the job was sent */
-	uint64 job_id;	   /* BUSY */
-	int work;		   /* BUSY: index in the caller's list */
+	uint64 job_id;     /* BUSY */
+	int work;          /* BUSY: index in the caller's list */
 	HbHello hello;
 } HbSlot;
 
 /* What a trainer needs to know at its start. */
 typedef struct HbTrainerSpec
 {
-	int data_fd;		/* sealed memfd */
+	int data_fd;        /* sealed memfd */
 	const char *device; /* auto, cpu, cuda */
-	uint64 memory;		/* RLIMIT_AS, bytes */
+	uint64 memory;      /* RLIMIT_AS, bytes */
 } HbTrainerSpec;
 
 extern HbSlot hb_slots[HB_MAX_SLOTS];

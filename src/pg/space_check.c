@@ -76,8 +76,7 @@ check_choice(const HbFamily *family, const HbSpace *space, const char *name, con
 	HbStatus status;
 
 	hb_status_init(&status);
-	if (config == NULL ||
-		hb_json_set(&hb_host_pg, config, name, (HbJson *) choice) == NULL)
+	if (config == NULL || hb_json_set(&hb_host_pg, config, name, (HbJson *) choice) == NULL)
 	{
 		hb_fail_memory(&status, sizeof(HbJson));
 		hb_raise(&status);

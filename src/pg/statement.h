@@ -25,7 +25,8 @@ typedef struct HbStatement
 {
 	const char *sql;
 	const char *parameters;
-	bool reads; /* sees the newest committed rows, whatever the isolation level, and may run in parallel mode */
+	bool
+		reads; /* sees the newest committed rows, whatever the isolation level, and may run in parallel mode */
 	SPIPlanPtr plan;
 } HbStatement;
 
@@ -38,12 +39,15 @@ typedef struct HbStatement
 		.sql = (sql_), .parameters = (parameters_), .reads = true                                  \
 	}
 
+/* Set by hb_catalog_enter_read(): reads take the caller's active snapshot instead, as a STABLE function must. */
+extern bool hb_read_as_caller;
+
 /* Runs it inside a connected SPI; returns the number of rows. */
 extern uint64 hb_run(HbStatement *statement, ...);
 
 /* Values of the last run, columns from 1. Pointers are copies in CurrentMemoryContext, NULL for NULL. */
 extern bool hb_row_is_null(uint64 row, int column);
-extern int64 hb_row_int64(uint64 row, int column);	/* bigint or integer; 0 for NULL */
+extern int64 hb_row_int64(uint64 row, int column);   /* bigint or integer; 0 for NULL */
 extern double hb_row_float8(uint64 row, int column); /* NaN for NULL */
 extern bool hb_row_bool(uint64 row, int column);
 extern Oid hb_row_oid(uint64 row, int column);
@@ -63,7 +67,7 @@ extern bytea *hb_bytea(const void *bytes, size_t length);
  * Joins the bytea values of all n rows of the last run, total bytes in all; XX001 where the length differs or, with
  * crc_column > 0, where the XXH3-64 of a chunk does.  what names it in the message.
  */
-extern void *hb_join_chunks(uint64 n, size_t total, int crc_column, int data_column,
-							const char *what);
+extern void *
+hb_join_chunks(uint64 n, size_t total, int crc_column, int data_column, const char *what);
 
 #endif /* HB_STATEMENT_H */

@@ -73,8 +73,8 @@ hb_read_state(const HbRun *run, HbJobTrial *trial)
 	size_t length = 0;
 	HbStatus status;
 
-	trial->state = hb_checkpoint_get(run->rows[trial->number - 1].trial_id,
-									 run->stage.from_resource, &length);
+	trial->state =
+		hb_checkpoint_get(run->rows[trial->number - 1].trial_id, run->stage.from_resource, &length);
 	trial->state_bytes = length;
 	if (trial->state == NULL)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
@@ -174,11 +174,11 @@ hb_tie_loss(const HbRun *run, const HbMetrics *metrics)
 	return metrics->value[HB_METRIC_RMSE] * metrics->value[HB_METRIC_RMSE];
 }
 
+/* A trial at its last rung waits, too, until the scheduler has ranked that rung. */
 static void
 hb_view_apply(HbRun *run, const HbTrialResult *result)
 {
 	HbTrialView *view = hb_view(run, (int64) result->number);
-	const HbPlanBracket *bracket = &run->plan.brackets[view->bracket_index];
 	int rung = hb_rung_at(&run->plan, view, result->resource);
 
 	if (result->outcome == HB_OUTCOME_DIVERGED)
@@ -194,8 +194,6 @@ hb_view_apply(HbRun *run, const HbTrialResult *result)
 	view->loss = result->loss;
 	view->tie_loss = hb_tie_loss(run, &result->metrics);
 	view->evaluated = true;
-	if (rung == bracket->nrungs - 1)
-		view->state = HB_TRIAL_COMPLETED;
 }
 
 /* Whether the trial's latest evaluation is the best of all. */
@@ -204,7 +202,7 @@ hb_best_update(HbRun *run, const HbTrialView *view)
 {
 	HbIncumbent *best = &run->best;
 
-	if (view->rung < 0 || !view->evaluated || isnan(view->loss))
+	if (view->rung < 0 || !view->evaluated || !isfinite(view->loss))
 		return;
 	if (best->number != 0 &&
 		!hb_result_better(view->loss, view->tie_loss, view->resource, view->number, best->loss,
@@ -216,21 +214,18 @@ hb_best_update(HbRun *run, const HbTrialView *view)
 	best->tie_loss = view->tie_loss;
 }
 
-/* Order of a rung: lower loss first, NaN last, ties to the lower number. */
+/* Order of a rung as the scheduler ranks it: lower loss first, none last, ties to the lower number. */
 static bool
 hb_rung_before(const HbTrialView *a, const HbTrialView *b)
 {
-	if (isnan(a->loss) || isnan(b->loss))
-	{
-		if (isnan(a->loss) != isnan(b->loss))
-			return isnan(b->loss);
-	}
-	else if (a->loss != b->loss)
+	if (isfinite(a->loss) != isfinite(b->loss))
+		return isfinite(a->loss);
+	if (isfinite(a->loss) && a->loss != b->loss)
 		return a->loss < b->loss;
 	return a->number < b->number;
 }
 
-/* Whether a trial that waits at a rung can still be among those that the next rung takes. */
+/* Whether a trial that waits at a rung can still be among those that the next rung takes; a last rung keeps all. */
 static bool
 hb_can_be_promoted(const HbRun *run, const HbTrialView *view)
 {
@@ -238,6 +233,8 @@ hb_can_be_promoted(const HbRun *run, const HbTrialView *view)
 	int64 better = 0;
 	int64 i;
 
+	if (view->rung == bracket->nrungs - 1)
+		return true;
 	for (i = bracket->first_number; i < bracket->first_number + bracket->trials; i++)
 	{
 		const HbTrialView *other = hb_view(run, i);
@@ -343,7 +340,9 @@ hb_train_record(HbRun *run, HbWork *work, HbJobResult *result, HbStatus *status)
 	hb_transaction_begin(&transaction);
 	if (run->npoints > 0)
 		hb_curve_store(run->study->study_id, run->npoints, run->point_ids, run->points);
-	(void) hb_results_store(run->study->study_id, run->metric, n, records);
+	if (hb_results_store(run->study->study_id, run->metric, n, records) != n)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("trials of the study were changed while they were trained")));
 	hb_drop_superfluous(run, &former);
 	hb_transaction_commit(&transaction);
 	run->npoints = 0;

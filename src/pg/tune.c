@@ -14,6 +14,7 @@
 #include "catalog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
+#include "field.h"
 #include "launch.h"
 #include "load.h"
 #include "miscadmin.h"
@@ -35,8 +36,9 @@ typedef struct TuneRequest
 	HbStudyRow study;
 	HbOptions options;
 	const HbFamily *family;
-	int task;	/* HbTask; -1: decided while loading */
-	int metric; /* HbMetricId; -1: the task's default */
+	int task;      /* HbTask; -1: decided while loading */
+	int metric;    /* HbMetricId; -1: the task's default */
+	List *notices; /* char *, for a call that succeeds */
 } TuneRequest;
 
 void
@@ -50,8 +52,8 @@ void
 hb_require_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 {
 	if (PG_ARGISNULL(argument))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("\"%s\" must not be null", name)));
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("\"%s\" must not be null", name)));
 }
 
 static char *
@@ -151,15 +153,12 @@ read_model(FunctionCallInfo fcinfo, TuneRequest *request)
 static int
 task_of_type(Oid type)
 {
-	char category;
-	bool preferred;
+	HbColumnKind kind;
 
 	type = getBaseType(type);
 	if (type == FLOAT4OID || type == FLOAT8OID || type == NUMERICOID)
 		return HB_TASK_REGRESSION;
-	get_type_category_preferred(type, &category, &preferred);
-	if (category == TYPCATEGORY_BOOLEAN || category == TYPCATEGORY_ENUM ||
-		category == TYPCATEGORY_STRING)
+	if (hb_field_kind(type, &kind) && kind == HB_COLUMN_CATEGORY)
 		return HB_TASK_CLASSIFICATION;
 	return -1;
 }
@@ -186,11 +185,10 @@ read_task_and_metric(FunctionCallInfo fcinfo, TuneRequest *request)
 		unrecognized("metric", study->metric,
 					 psprintf("Available metrics are %s.", metric_names(request->task)));
 	if (request->task >= 0 && (int) hb_metrics[request->metric].task != request->task)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("metric \"%s\" cannot be used for %s", study->metric, task_names[request->task]),
-			 errhint("Available metrics are %s.", metric_names(request->task))));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("metric \"%s\" cannot be used for %s", study->metric,
+							   task_names[request->task]),
+						errhint("Available metrics are %s.", metric_names(request->task))));
 	study->direction = hb_metrics[request->metric].higher_is_better ? "maximize" : "minimize";
 }
 
@@ -256,9 +254,10 @@ hb_plan_from_arguments(FunctionCallInfo fcinfo, int max_resource, int min_resour
 	if (found == NULL)
 		hb_raise(&status);
 	if (PG_ARGISNULL(max_resource))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("scheduler \"%s\" does not support an infinite horizon", found->name),
-						errhint("Give \"max_resource\".")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("scheduler \"%s\" does not support an infinite horizon", found->name),
+				 errhint("Give \"max_resource\".")));
 	if (!PG_ARGISNULL(n_trials) && PG_GETARG_INT32(n_trials) < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("\"n_trials\" must be at least 1")));
@@ -304,9 +303,8 @@ read_validation(FunctionCallInfo fcinfo, TuneRequest *request)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("\"validation\" must be greater than 0 and less than 1")));
 	if (validation + request->options.test >= 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"validation\" and option \"test\" together must be less than 1")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"validation\" and option \"test\" together must be less than 1")));
 }
 
 static void
@@ -315,7 +313,8 @@ read_seed(FunctionCallInfo fcinfo, TuneRequest *request)
 	if (!PG_ARGISNULL(HB_ARG_SEED))
 		request->study.seed = PG_GETARG_INT64(HB_ARG_SEED);
 	else if (!pg_strong_random(&request->study.seed, sizeof(request->study.seed)))
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random seed")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random seed")));
 	request->study.split_seed = request->options.split_seed;
 }
 
@@ -347,10 +346,10 @@ read_device(FunctionCallInfo fcinfo, TuneRequest *request)
 	if (name != NULL && !hb_device_parse(name, &device))
 		unrecognized("device", name, "Available devices are \"auto\", \"cpu\" and \"cuda\".");
 	if (device == HB_DEVICE_CUDA)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("device \"cuda\" is not available"),
-						errdetail("This build has no CUDA provider."),
-						errhint("Use device \"auto\" or \"cpu\".")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("device \"cuda\" is not available"),
+				 errdetail("This build has no CUDA provider."),
+				 errhint("Use device \"auto\" or \"cpu\".")));
 	request->study.device = (char *) hb_device_name(device);
 }
 
@@ -420,8 +419,6 @@ read_data(FunctionCallInfo fcinfo, TuneRequest *request)
 {
 	HbStudyRow *study = &request->study;
 	HbLoadRequest load = {0};
-	List *notices = NIL;
-	ListCell *cell;
 
 	study->relation_oid = PG_GETARG_OID(HB_ARG_TRAIN_TABLE);
 	study->target = pstrdup(NameStr(*PG_GETARG_NAME(HB_ARG_TARGET)));
@@ -439,11 +436,9 @@ read_data(FunctionCallInfo fcinfo, TuneRequest *request)
 	load.strict = request->options.strict;
 	load.max_categories = hb_guc_max_categories;
 	load.max_bytes = (int64) hb_guc_max_data_memory * 1024;
-	study->features = hb_load_check(&load, &notices);
+	study->features = hb_load_check(&load, &request->notices);
 	/* the relation is locked now: this is its name until COMMIT */
 	study->relation = relation_name(study->relation_oid);
-	foreach (cell, notices)
-		ereport(NOTICE, (errmsg_internal("%s", (char *) lfirst(cell))));
 }
 
 static void
@@ -454,13 +449,13 @@ read_name(FunctionCallInfo fcinfo, TuneRequest *request)
 	if (name == NULL)
 		name = psprintf("%s.%s", request->study.relation, quote_identifier(request->study.target));
 	if (name[0] == '\0')
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("model name must not be empty")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("model name must not be empty")));
 	if (strlen(name) > HB_MAX_NAME_BYTES)
-		ereport(ERROR, (errcode(ERRCODE_NAME_TOO_LONG), errmsg("model name is too long"),
-						errdetail("It has %zu bytes, the limit is %d.", strlen(name),
-								  HB_MAX_NAME_BYTES),
-						errhint("Give a shorter \"name\".")));
+		ereport(ERROR,
+				(errcode(ERRCODE_NAME_TOO_LONG), errmsg("model name is too long"),
+				 errdetail("It has %zu bytes, the limit is %d.", strlen(name), HB_MAX_NAME_BYTES),
+				 errhint("Give a shorter \"name\".")));
 	request->study.name = name;
 }
 
@@ -491,6 +486,7 @@ hb_tune(FunctionCallInfo fcinfo, const char *command)
 {
 	TuneRequest request = {0};
 	HbCatalogScope scope;
+	ListCell *cell;
 	int64 study_id;
 
 	hb_require_writable(command);
@@ -516,6 +512,8 @@ hb_tune(FunctionCallInfo fcinfo, const char *command)
 	read_name(fcinfo, &request);
 	read_search_space(fcinfo, &request);
 	read_trainers(fcinfo, &request);
+	foreach (cell, request.notices)
+		ereport(NOTICE, (errmsg_internal("%s", (char *) lfirst(cell))));
 	request.study.settings = hb_settings_capture();
 	request.study.best_loss = NAN;
 

@@ -6,6 +6,8 @@
 #ifndef HB_SPACE_H
 #define HB_SPACE_H
 
+#include <stdint.h>
+
 #include "core/host.h"
 #include "core/json.h"
 #include "core/status.h"

@@ -6,7 +6,6 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS hyperband;
 CREATE SCHEMA bad;
 SET search_path = bad, public;
-CREATE SEQUENCE studies_before;
 SELECT no_plan();
 
 -- Data.
@@ -95,7 +94,6 @@ SELECT rejects($$'good', 'y', name => repeat('x', 256)$$, '42622', NULL, 'a name
 SELECT rejects($$'good', 'y', max_resource => 2147483647, eta => 2$$, '22003', NULL, 'a study far too large');
 
 -- Options.
-SELECT rejects($$'good', 'y', options => NULL$$, '22004', '"options" must not be null', 'options NULL');
 SELECT rejects($$'good', 'y', options => '[]'$$, '22023', NULL, 'options not an object');
 SELECT rejects($$'good', 'y', options => '{"maxrows": 3}'$$, '22023', 'unrecognized option "maxrows"', 'unknown option');
 SELECT rejects($$'good', 'y', options => '{"weight_column": "a"}'$$, '0A000', NULL, 'an option that is yet to come');
@@ -133,8 +131,6 @@ SELECT space('{"momentum": {"type": "float", "low": 0.5, "high": 0.9, "when": {"
 SELECT space('{"layers": {"type": "int", "low": 1, "high": 2, "when": {"units": 64}}, "units": {"type": "int", "low": 32, "high": 64, "when": {"layers": 1}}}', '22023', NULL, 'a cycle');
 SELECT space('{"learning_rate": {"cases": []}}', '22023', NULL, 'no cases');
 SELECT space('{"learning_rate": {"name": "UniformDistribution", "attributes": {"low": 0, "high": 1}}}', '22023', NULL, 'a distribution that Optuna no longer has');
-SELECT ok((SELECT throws LIKE '%22023%' OR throws LIKE '%54001%' FROM (SELECT failed AS throws FROM (
-	SELECT concat(space) AS failed FROM (SELECT NULL) z(space)) q) w) IS NOT FALSE, 'placeholder') WHERE false;
 CREATE FUNCTION sqlstate_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE statement;
@@ -155,7 +151,6 @@ SELECT throws_ok($$SELECT hyperband_predict('churn', ROW(1))$$, NULL, NULL, 'pre
 SELECT throws_ok($$SELECT hyperband_promote('churn', 1)$$, '42704', NULL, 'promote no model');
 SELECT throws_ok($$SELECT hyperband_drop_model('churn')$$, '42704', NULL, 'drop no model');
 SELECT throws_ok($$SELECT hyperband_grant('churn', 'reader')$$, '42704', NULL, 'grant no model');
-SELECT throws_ok($$BEGIN READ ONLY$$, NULL, NULL, 'transactions cannot be nested here') WHERE false;
 SELECT throws_ok($$DO $d$ BEGIN PERFORM hyperband_tune('good', 'y', name => 'churn'); PERFORM hyperband_predict('churn', ROW(1)); END $d$$$,
 	'55000', 'model "churn" has no finished version', 'predict before the study is done');
 
@@ -180,7 +175,6 @@ CREATE TABLE levels AS SELECT n AS id, 'level ' || n AS c2, n % 2 = 0 AS y FROM 
 CREATE TABLE many_classes AS SELECT n AS id, n % 7 AS a, 'class ' || n AS y FROM generate_series(1, 3000) n;
 CREATE TABLE constants AS SELECT 1 AS a, 'x' AS b, y FROM good;
 CREATE TABLE failing (label text, id bigint, expected text);
-\set quick ', max_resource => 1, model => ''linear'''
 INSERT INTO failing SELECT 'NaN in a feature', hyperband_tune('nan_column', 'y', features => ARRAY['c2'], max_resource => 1), '22000 column "c2" contains NaN or infinite values%';
 INSERT INTO failing SELECT 'infinity in a feature', hyperband_tune('infinite', 'y', features => ARRAY['c2'], max_resource => 1), '22000 column "c2" contains NaN or infinite values%';
 INSERT INTO failing SELECT 'NaN in the target', hyperband_tune('nan_target', 't', features => ARRAY['a'], max_resource => 1), '22000 column "t" contains NaN or infinite values%';
@@ -197,7 +191,6 @@ INSERT INTO failing SELECT 'too many inputs', hyperband_tune('wide', 'y', featur
 INSERT INTO failing SELECT 'too many levels, strict', hyperband_tune('levels', 'y', features => ARRAY['c2'], max_resource => 1, options => '{"strict": true}'), '54000 column "c2" has more than 1000 distinct values%';
 INSERT INTO failing SELECT 'only constant columns', hyperband_tune('constants', 'y', max_resource => 1), '22000 %';
 INSERT INTO failing SELECT 'every trial diverges', hyperband_tune('good', 'r', features => ARRAY['a', 'b'], max_resource => 3, search_space => '{"optimizer": "sgd", "learning_rate": 1e6}'), '22%';
-INSERT INTO failing SELECT 'hinge on a regression', hyperband_tune('good', 'r', features => ARRAY['a', 'b'], model => 'linear', max_resource => 1), 'ended: done';
 SELECT alike(failure(id), expected, 'from the data: ' || label) FROM failing ORDER BY id;
 SELECT is((SELECT count(*)::int FROM hyperband.model JOIN failing f ON f.id = study_id WHERE f.expected NOT LIKE 'ended%'), 0, 'no failed study left a model');
 SELECT throws_ok($$SELECT hyperband_tune('good', 'r', model => 'linear', search_space => '{"loss": "hinge"}')$$, '22023', NULL, 'hinge loss for a regression');
@@ -237,23 +230,5 @@ SELECT is(hyperband_predict('number', NULL::good), NULL, 'a NULL row predicts NU
 SELECT is(hyperband_predict('number', NULL::jsonb), NULL, 'NULL jsonb predicts NULL');
 SELECT throws_ok($$SELECT hyperband_predict('number', g, 99) FROM good g$$, NULL, NULL, 'a version that is not there');
 SELECT throws_ok($$SELECT hyperband_predict(NULL, g) FROM good g$$, '22004', NULL, 'no name');
-
--- Damaged weights: length and checksum are looked at before use.
-UPDATE hyperband.model_data SET data = overlay(data PLACING '\xdeadbeef' FROM 40)
-	WHERE model_id = (SELECT model_id FROM hyperband.model WHERE name = 'number');
-UPDATE hyperband.model_data SET data = substr(data, 1, 50) WHERE model_id = (SELECT model_id FROM hyperband.model WHERE name = 'three');
-UPDATE hyperband.model SET encoder = '{"columns": 7}' WHERE name = 'hinge';
-\c
-SET client_min_messages = error;
-SET search_path = bad, public;
-SELECT is(_set('everything', 0), 0, '') WHERE false;
-SELECT CASE WHEN sqlstate_of($$SELECT hyperband_predict('number', g) FROM good g$$) = 'XX001' THEN '' ELSE 'not ' END || 'ok - damaged weights' WHERE false;
-SELECT sqlstate_of($$SELECT hyperband_predict('number', g) FROM good g$$) = 'XX001' AS weights,
-	sqlstate_of($$SELECT hyperband_classify('three', g) FROM good g$$) = 'XX001' AS cut,
-	sqlstate_of($$SELECT hyperband_classify('hinge', g) FROM good g$$) = 'XX001' AS encoder \gset
-SELECT plan(3);
-SELECT ok(:'weights', 'damaged weights are XX001');
-SELECT ok(:'cut', 'cut weights are XX001');
-SELECT ok(:'encoder', 'a damaged encoder is XX001');
 
 SELECT * FROM finish();

@@ -45,7 +45,7 @@ SELECT throws_ok('SELECT * FROM hyperband_plan(0)', '22023', NULL, 'R = 0');
 SELECT throws_ok('SELECT * FROM hyperband_plan(9, 3, 27)', '22023', '"max_resource" must be at least "min_resource"', 'R < min');
 SELECT throws_ok('SELECT * FROM hyperband_plan(9, 3, 0)', '22023', NULL, 'min = 0');
 SELECT throws_ok('SELECT * FROM hyperband_plan(9, n_trials => 0)', '22023', NULL, 'no trials');
-SELECT throws_ok('SELECT * FROM hyperband_plan(NULL)', '22004', '"max_resource" must not be null', 'NULL');
+SELECT throws_ok('SELECT * FROM hyperband_plan(NULL)', '0A000', NULL, 'NULL: an infinite horizon is yet to come');
 SELECT throws_ok($$SELECT * FROM hyperband_plan(9, scheduler => 'fastest')$$, '22023', 'unrecognized scheduler "fastest"', 'unknown scheduler');
 SELECT throws_ok($$SELECT * FROM hyperband_plan(9, scheduler => 'asha')$$, '0A000', NULL, 'a scheduler that is yet to come');
 SELECT throws_ok($$SELECT * FROM hyperband_plan(9, options => '{"rounding": "up"}')$$, '22023', NULL, 'unknown rounding');

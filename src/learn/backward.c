@@ -1,0 +1,109 @@
+/*
+ * backward.c - backpropagation (Rumelhart, Hinton and Williams, 1986) through all layers but the first,
+ * whose gradient is one product over the whole chunk (step.c)
+ *
+ * A weight matrix's gradient never exists as a whole: a block of columns is computed and at once
+ * used by the optimizer while it is in the first-level cache.
+ */
+#include "learn/network.h"
+
+void
+hb_update_block(HbLayer *layer, size_t column, HbUpdate *update)
+{
+	update->rows = layer->units;
+	update->w = layer->w + column;
+	update->s1 = layer->state_w[0] ? layer->state_w[0] + column : NULL;
+	update->s2 = layer->state_w[1] ? layer->state_w[1] + column : NULL;
+	update->w_row = layer->stride;
+}
+
+void
+hb_update_bias(HbWorkspace *ws, HbLayer *layer, const hb_real *d, size_t n, HbUpdate *update)
+{
+	HbUpdate bias = *update;
+
+	ws->provider->row_sums(d, layer->units, n, ws->ld, ws->scratch);
+	bias.rows = 1;
+	bias.cols = layer->units;
+	bias.g = ws->scratch;
+	bias.g_row = bias.w_row = layer->units;
+	bias.w = layer->b;
+	bias.s1 = layer->state_b[0];
+	bias.s2 = layer->state_b[1];
+	bias.l2 = 0; /* biases do not decay */
+	ws->provider->update(&bias);
+}
+
+static void
+update_weights(HbWorkspace *ws, HbLayer *layer, const hb_real *d, size_t n, const hb_real *input,
+			   HbUpdate *update)
+{
+	size_t row = hb_stride(layer->inputs);
+	size_t columns = (layer->inputs + HB_PAD - 1) / HB_PAD * HB_PAD;
+
+	ws->provider->transpose(input, layer->inputs, n, ws->ld, ws->transposed, row);
+	for (size_t j = 0; j < columns; j += HB_GRADIENT_COLUMNS)
+	{
+		size_t count = columns - j < HB_GRADIENT_COLUMNS ? columns - j : HB_GRADIENT_COLUMNS;
+		HbProduct product = {.m = layer->units,
+							 .n = count,
+							 .k = n,
+							 .a = d,
+							 .a_row = ws->ld,
+							 .a_col = 1,
+							 .b = ws->transposed + j,
+							 .b_row = row,
+							 .b_width = count,
+							 .c = ws->gradient,
+							 .c_row = HB_GRADIENT_COLUMNS};
+
+		ws->provider->product(&product);
+		hb_update_block(layer, j, update);
+		update->cols = count;
+		update->g = ws->gradient;
+		update->g_row = HB_GRADIENT_COLUMNS;
+		ws->provider->update(update);
+	}
+}
+
+/* Gradient of the pre-activations below a layer, before the layer itself changes. */
+static void
+propagate(HbWorkspace *ws, const HbNetwork *network, uint32_t l, size_t n, const HbPass *pass,
+		  const HbDropout *dropout, const hb_real *d, hb_real *below)
+{
+	const HbLayer *layer = &network->layer[l];
+	size_t size = layer->inputs * ws->ld;
+	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD;
+	HbProduct product = {.m = layer->inputs,
+						 .n = columns,
+						 .k = layer->units,
+						 .a = layer->w,
+						 .a_row = 1,
+						 .a_col = layer->stride,
+						 .b = d,
+						 .b_row = ws->ld,
+						 .b_width = columns,
+						 .c = below,
+						 .c_row = ws->ld};
+
+	ws->provider->product(&product);
+	if (dropout->rate > 0)
+		ws->provider->drop(ws->draws[l - 1], (uint32_t) (dropout->rate * 65536.0),
+						   (hb_real) (1.0 / (1.0 - dropout->rate)), below, below, size);
+	ws->provider->activate_back(network->shape.activation, pass->z[l - 1], pass->a[l - 1], below,
+								size);
+}
+
+void
+hb_backward(HbWorkspace *ws, HbNetwork *network, size_t n, const HbPass *pass,
+			const HbDropout *dropout, hb_real *d0, HbUpdate *update)
+{
+	for (uint32_t l = network->shape.layers - 1; l > 0; l--)
+	{
+		hb_real *below = l == 1 ? d0 : ws->d[l - 1];
+
+		propagate(ws, network, l, n, pass, dropout, ws->d[l], below);
+		update_weights(ws, &network->layer[l], ws->d[l], n, pass->h[l - 1], update);
+		hb_update_bias(ws, &network->layer[l], ws->d[l], n, update);
+	}
+}

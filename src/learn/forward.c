@@ -1,0 +1,135 @@
+/*
+ * forward.c - from the first layer's pre-activations to scores, for one network at a time
+ *
+ * Inverted dropout (Srivastava et al., JMLR 2014): draws are keyed by (seed, trial number, step), so a
+ * mask depends on neither the other trials nor the trainer.
+ */
+#include "learn/network.h"
+
+#include "core/rng.h"
+
+const char *const hb_activation_names[] = {"relu", "tanh", "sigmoid", "gelu", NULL};
+
+/* Largest number of units that any of the shapes has in this layer. */
+static size_t
+max_units(const HbShape *const *shapes, int nshapes, uint32_t layer)
+{
+	size_t most = 0;
+
+	for (int i = 0; i < nshapes; i++)
+		if (layer < shapes[i]->layers && shapes[i]->units[layer] > most)
+			most = shapes[i]->units[layer];
+	return most;
+}
+
+static bool
+alloc_layer(HbArena *arena, HbWorkspace *ws, uint32_t l, size_t units, bool training,
+			HbStatus *status)
+{
+	size_t size = units * ws->ld;
+
+	ws->z[l] = hb_arena_alloc(arena, size, sizeof(hb_real), status);
+	ws->a[l] = hb_arena_alloc(arena, size, sizeof(hb_real), status);
+	if (ws->z[l] == NULL || ws->a[l] == NULL)
+		return false;
+	if (!training)
+		return true;
+	ws->h[l] = hb_arena_alloc(arena, size, sizeof(hb_real), status);
+	ws->d[l] = hb_arena_alloc(arena, size, sizeof(hb_real), status);
+	ws->draws[l] = hb_arena_alloc(arena, size, sizeof(uint16_t), status);
+	return ws->h[l] != NULL && ws->d[l] != NULL && ws->draws[l] != NULL;
+}
+
+bool
+hb_workspace_alloc(HbArena *arena, const HbProvider *provider, const HbShape *const *shapes,
+				   int nshapes, size_t batch, bool training, HbWorkspace *ws, HbStatus *status)
+{
+	size_t most = 0, scratch;
+
+	*ws = (HbWorkspace){.provider = provider, .ld = hb_stride(batch)};
+	for (uint32_t l = 0; l < HB_MAX_LAYERS; l++)
+	{
+		size_t units = max_units(shapes, nshapes, l);
+
+		if (units > most)
+			most = units;
+		if (units > 0 && !alloc_layer(arena, ws, l, units, training, status))
+			return false;
+	}
+	scratch = most > 3 * ws->ld ? most : 3 * ws->ld;
+	ws->scratch = hb_arena_alloc(arena, scratch, sizeof(hb_real), status);
+	if (ws->scratch == NULL || !training)
+		return ws->scratch != NULL;
+	ws->transposed = hb_arena_alloc(arena, batch * hb_stride(most), sizeof(hb_real), status);
+	ws->gradient = hb_arena_alloc(arena, most * HB_GRADIENT_COLUMNS, sizeof(hb_real), status);
+	return ws->transposed != NULL && ws->gradient != NULL;
+}
+
+static void
+draw_dropout(const HbDropout *dropout, uint32_t layer, uint16_t *draws, size_t n)
+{
+	uint64_t detail = dropout->number << 40 ^ dropout->step;
+
+	for (size_t i = 0; i < n; i += 8)
+	{
+		uint32_t words[4];
+
+		hb_random4(dropout->seed, HB_STREAM_DROPOUT, detail, layer << 28 | (uint32_t) (i / 8),
+				   words);
+		for (int j = 0; j < 4; j++)
+		{
+			draws[i + 2 * j] = (uint16_t) words[j];
+			draws[i + 2 * j + 1] = (uint16_t) (words[j] >> 16);
+		}
+	}
+}
+
+/* The activation of a hidden layer, and what the next layer sees of it. */
+static void
+activate_layer(HbWorkspace *ws, const HbNetwork *network, uint32_t l, const HbDropout *dropout,
+			   HbPass *pass)
+{
+	size_t size = network->layer[l].units * ws->ld;
+
+	/* gelu keeps its derivative where the pre-activation was */
+	pass->a[l] = network->shape.activation == HB_GELU ? ws->a[l] : pass->z[l];
+	ws->provider->activate(network->shape.activation, pass->z[l], pass->a[l], size);
+	pass->h[l] = pass->a[l];
+	if (dropout != NULL && dropout->rate > 0)
+	{
+		draw_dropout(dropout, l, ws->draws[l], size);
+		pass->h[l] = ws->h[l];
+		ws->provider->drop(ws->draws[l], (uint32_t) (dropout->rate * 65536.0),
+						   (hb_real) (1.0 / (1.0 - dropout->rate)), pass->a[l], pass->h[l], size);
+	}
+}
+
+hb_real *
+hb_forward(HbWorkspace *ws, const HbNetwork *network, size_t n, hb_real *z0,
+		   const HbDropout *dropout, HbPass *pass)
+{
+	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD;
+
+	pass->z[0] = z0;
+	for (uint32_t l = 1; l < network->shape.layers; l++)
+	{
+		const HbLayer *layer = &network->layer[l];
+		HbProduct product = {.m = layer->units,
+							 .n = columns,
+							 .k = layer->inputs,
+							 .a = layer->w,
+							 .a_row = layer->stride,
+							 .a_col = 1,
+							 .b_row = ws->ld,
+							 .b_width = columns,
+							 .c = ws->z[l],
+							 .c_row = ws->ld,
+							 .bias = layer->b};
+
+		activate_layer(ws, network, l - 1, dropout, pass);
+		product.b = pass->h[l - 1];
+		ws->provider->product(&product);
+		pass->z[l] = ws->z[l];
+	}
+	return pass->z[network->shape.layers - 1];
+}

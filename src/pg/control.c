@@ -1,0 +1,264 @@
+/*
+ * control.c - hyperband_wait, hyperband_cancel, hyperband_resume and hyperband_drop
+ *
+ * They act on rows; a supervisor learns of it by SIGINT, which only makes it look at the catalog, and which is
+ * sent at COMMIT: before that it would see nothing, and a rolled-back call must not cancel anything.
+ */
+#include "pg.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "control.h"
+#include "launch.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "request.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+
+PG_FUNCTION_INFO_V1(hyperband_wait);
+PG_FUNCTION_INFO_V1(hyperband_cancel);
+PG_FUNCTION_INFO_V1(hyperband_resume);
+PG_FUNCTION_INFO_V1(hyperband_drop);
+
+#define LONGEST_STEP 100 /* ms between two looks */
+#define LAUNCH_AFTER 500 /* ms in the queue before a supervisor is started for it */
+#define LAUNCH_EVERY 1000
+
+HbStudyRow *
+hb_visible_study(int64 study_id)
+{
+	HbCatalogScope scope;
+	HbStudyRow *study;
+
+	hb_catalog_enter(&scope);
+	study = hb_study_get(study_id);
+	hb_catalog_leave(&scope);
+	if (study == NULL || !has_privs_of_role(GetUserId(), study->owner))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("study %lld does not exist", (long long) study_id)));
+	return study;
+}
+
+/* Study 7 is running, done, ...: not what the caller needs. */
+static void
+wrong_state(int64 study_id, const char *state, const char *hint)
+{
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("study %lld is %s", (long long) study_id, state),
+					hint != NULL ? errhint("%s", hint) : 0));
+}
+
+static bool
+of_another_system(const HbStudyRow *study)
+{
+	return study->system_identifier != (int64) GetSystemIdentifier();
+}
+
+static bool
+is_state(const HbStudyRow *study, const char *state)
+{
+	return strcmp(study->state, state) == 0;
+}
+
+/* A supervisor commits the last state before it lets go of the study: who finds it free reads again. */
+const char *
+hb_shown_state(HbStudyRow **study)
+{
+	if (!is_state(*study, "queued") && !is_state(*study, "running"))
+		return (*study)->state;
+	if (of_another_system(*study))
+		return "interrupted";
+	/* the locks of a primary cannot be seen from its standby */
+	if (is_state(*study, "queued") || RecoveryInProgress() || hb_study_is_held((*study)->study_id))
+		return (*study)->state;
+	*study = hb_visible_study((*study)->study_id);
+	return is_state(*study, "running") ? "interrupted" : (*study)->state;
+}
+
+void
+hb_raise_recorded(const HbStudyRow *study)
+{
+	const char *state = study->sqlstate;
+	int code = ERRCODE_INTERNAL_ERROR;
+
+	if (state != NULL && strlen(state) == 5)
+		code = MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
+	ereport(ERROR, (errcode(code),
+					errmsg_internal("%s", study->error != NULL ? study->error : "study failed"),
+					study->detail != NULL ? errdetail_internal("%s", study->detail) : 0,
+					study->hint != NULL ? errhint("%s", study->hint) : 0));
+	pg_unreachable();
+}
+
+void
+hb_wait_step(long *step)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, *step,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	*step = Min(*step + *step / 2 + 1, LONGEST_STEP);
+}
+
+/* NULL: for ever. Months count 30 days, as intervals compare. */
+static TimestampTz
+deadline_of(const Interval *timeout)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	double microseconds;
+
+	if (timeout == NULL)
+		return DT_NOEND;
+	microseconds = ((double) timeout->month * DAYS_PER_MONTH + timeout->day) * USECS_PER_DAY +
+				   (double) timeout->time;
+	if (microseconds <= 0)
+		return now;
+	if (microseconds >= (double) (END_TIMESTAMP - now))
+		return DT_NOEND;
+	return now + (int64) microseconds;
+}
+
+static bool
+has_ended(const char *state)
+{
+	return strcmp(state, "queued") != 0 && strcmp(state, "running") != 0;
+}
+
+/* Looks until the study has ended or the time is over; the state is allocated in the caller's context. */
+static char *
+wait_for(int64 study_id, TimestampTz deadline)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext look =
+		AllocSetContextCreate(CurrentMemoryContext, "hyperband_wait", ALLOCSET_DEFAULT_SIZES);
+	TimestampTz launch_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LAUNCH_AFTER);
+	long step = HB_FIRST_STEP;
+	const char *state;
+
+	for (;;)
+	{
+		HbStudyRow *study;
+		TimestampTz now;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(look);
+		MemoryContextReset(look);
+		study = hb_visible_study(study_id);
+		state = hb_shown_state(&study);
+		if (strcmp(state, "failed") == 0)
+			hb_raise_recorded(study);
+		now = GetCurrentTimestamp();
+		if (has_ended(state) || now >= deadline)
+			break;
+		if (strcmp(state, "queued") == 0 && now >= launch_at)
+		{
+			hb_launch_queued();
+			launch_at = TimestampTzPlusMilliseconds(now, LAUNCH_EVERY);
+		}
+		hb_wait_step(&step);
+	}
+	MemoryContextSwitchTo(caller);
+	state = pstrdup(state);
+	MemoryContextDelete(look);
+	return (char *) state;
+}
+
+Datum
+hyperband_wait(PG_FUNCTION_ARGS)
+{
+	int64 study_id;
+
+	hb_check_gate();
+	hb_require_argument(fcinfo, 0, "study");
+	study_id = PG_GETARG_INT64(0);
+	(void) hb_visible_study(study_id);
+	if (hb_launch_pending(study_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot wait for study %lld in the transaction that changed it",
+						(long long) study_id),
+				 errhint("Commit the transaction first: what it asked for happens at COMMIT.")));
+	PG_RETURN_TEXT_P(cstring_to_text(
+		wait_for(study_id, deadline_of(PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1)))));
+}
+
+Datum
+hyperband_cancel(PG_FUNCTION_ARGS)
+{
+	HbCatalogScope scope;
+	HbStudyRow *study;
+	bool changed;
+
+	hb_require_writable("hyperband_cancel()");
+	hb_check_gate();
+	hb_require_argument(fcinfo, 0, "study");
+	study = hb_visible_study(PG_GETARG_INT64(0));
+	hb_catalog_enter(&scope);
+	changed = hb_study_request_cancel(study->study_id);
+	hb_catalog_leave(&scope);
+	if (changed)
+		hb_signal_at_commit(study->owner, study->study_id);
+	PG_RETURN_BOOL(changed);
+}
+
+/*
+ * The row is written first and looked at afterwards: another session may have resumed the study while this
+ * one waited for the row.
+ */
+Datum
+hyperband_resume(PG_FUNCTION_ARGS)
+{
+	HbCatalogScope scope;
+	HbStudyRow *study;
+	const char *state;
+
+	hb_require_writable("hyperband_resume()");
+	hb_check_gate();
+	hb_require_argument(fcinfo, 0, "study");
+	study = hb_visible_study(PG_GETARG_INT64(0));
+	state = hb_shown_state(&study);
+	if (!has_ended(state) || strcmp(state, "done") == 0)
+		wrong_state(study->study_id, state, NULL);
+	hb_check_background_role(study->owner);
+
+	hb_catalog_enter(&scope);
+	hb_study_requeue(study->study_id);
+	hb_catalog_leave(&scope);
+	if (hb_study_is_held(study->study_id))
+		wrong_state(study->study_id, "running", NULL);
+	study = hb_visible_study(study->study_id);
+	if (!is_state(study, "queued"))
+		wrong_state(study->study_id, study->state, NULL);
+	hb_launch_at_commit(study->owner, study->study_id);
+	PG_RETURN_VOID();
+}
+
+static void
+refuse_while_held(int64 study_id)
+{
+	if (hb_study_is_held(study_id))
+		wrong_state(study_id, "running", "Cancel it with hyperband_cancel() first.");
+}
+
+/* Looks again after the deletion: a supervisor that takes the study from now on finds no row. */
+Datum
+hyperband_drop(PG_FUNCTION_ARGS)
+{
+	HbCatalogScope scope;
+	HbStudyRow *study;
+
+	hb_require_writable("hyperband_drop()");
+	hb_check_gate();
+	hb_require_argument(fcinfo, 0, "study");
+	study = hb_visible_study(PG_GETARG_INT64(0));
+	refuse_while_held(study->study_id);
+	hb_catalog_enter(&scope);
+	hb_study_delete(study->study_id);
+	hb_catalog_leave(&scope);
+	refuse_while_held(study->study_id);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,28 @@
+/*
+ * control.h - what the files that act on an existing study share
+ */
+#ifndef HB_CONTROL_H
+#define HB_CONTROL_H
+
+#include "pg.h"
+
+#include "pg/catalog.h"
+
+/* The study; 42704 where there is none or the current user has not the privileges of its owner. */
+extern HbStudyRow *hb_visible_study(int64 study_id);
+
+/*
+ * The state as a user sees it, of *study, which is read again where it could have ended meanwhile: queued or
+ * running rows of another system and running ones that nobody holds are interrupted.
+ */
+extern const char *hb_shown_state(HbStudyRow **study);
+
+/* Raises the error that the study failed with. */
+extern void hb_raise_recorded(const HbStudyRow *study) pg_attribute_noreturn();
+
+/* Sleeps for *step milliseconds or until the latch is set, and makes the next sleep longer. Answers no interrupt. */
+extern void hb_wait_step(long *step);
+
+#define HB_FIRST_STEP 5 /* ms */
+
+#endif /* HB_CONTROL_H */

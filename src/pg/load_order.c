@@ -1,0 +1,243 @@
+/*
+ * load_order.c - the target's classes, and the order of the rows
+ *
+ * Both are functions of the values alone: classes come in their type's order, rows in order of
+ * (digest, target), so that the physical order of the table never shows.
+ */
+#include "pg/load_internal.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_enum.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+static void
+check_class_count(HbLoad *load, uint64 n)
+{
+	load->nclasses = (uint32) n;
+	if (n < 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("label column \"%s\" has only one class", load->plan->target.name)));
+}
+
+static float
+enum_position(Oid type, const char *label)
+{
+	HeapTuple tuple =
+		SearchSysCache2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(label));
+	float position;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("invalid input value for enum %s: \"%s\"", format_type_be(type),
+							   label)));
+	position = ((Form_pg_enum) GETSTRUCT(tuple))->enumsortorder;
+	ReleaseSysCache(tuple);
+	return position;
+}
+
+static int
+compare_positions(const void *a, const void *b, void *arg)
+{
+	const float *positions = arg;
+	float x = positions[*(const uint32 *) a], y = positions[*(const uint32 *) b];
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+sort_enum_levels(HbLoad *load, uint32 *sorted)
+{
+	const HbDict *dict = load->target.dict;
+	float *positions = palloc(sizeof(float) * dict->nlevels);
+
+	for (uint32 i = 0; i < dict->nlevels; i++)
+		positions[i] = enum_position(load->plan->target.type, dict->levels[i].label);
+	qsort_arg(sorted, dict->nlevels, sizeof(uint32), compare_positions, positions);
+}
+
+/* Classes that the rows have: a sample may have lost some. */
+static void
+label_classes(HbLoad *load)
+{
+	HbDict *dict = load->target.dict;
+	uint32 *sorted = hb_dict_sorted(dict);
+	uint32 *codes = palloc_extended(sizeof(uint32) * Max((Size) dict->nlevels, 1), MCXT_ALLOC_HUGE);
+	uint32 n = 0;
+
+	if (load->target.op == HB_OP_ENUM)
+		sort_enum_levels(load, sorted);
+	for (uint64 i = 0; i < load->nrows; i++)
+		dict->levels[load->meta[i].target.level].count++;
+	load->labels = palloc0(sizeof(char *) * ((Size) dict->nlevels + 1));
+	for (uint32 i = 0; i < dict->nlevels; i++)
+	{
+		const HbLevel *level = &dict->levels[sorted[i]];
+
+		if (level->count == 0)
+			continue;
+		load->labels[n] = unconstify(char *, level->label);
+		codes[sorted[i]] = n++;
+	}
+	check_class_count(load, n);
+	for (uint64 i = 0; i < load->nrows; i++)
+		load->meta[i].target.level = codes[load->meta[i].target.level];
+}
+
+static void
+integer_classes(HbLoad *load)
+{
+	HbIntegers *set = hb_integers_create(HB_MAX_CLASSES);
+
+	for (uint64 i = 0; i < load->nrows; i++)
+		hb_integers_add(set, load->meta[i].target.integer);
+	if (set->n > HB_MAX_CLASSES)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("label column \"%s\" has more than %d classes",
+							   load->plan->target.name, HB_MAX_CLASSES)));
+	check_class_count(load, set->n);
+	hb_integers_sort(set);
+	load->labels = palloc0(sizeof(char *) * ((Size) set->n + 1));
+	for (uint32 i = 0; i < set->n; i++)
+		load->labels[i] = psprintf(INT64_FORMAT, set->values[i]);
+	for (uint64 i = 0; i < load->nrows; i++)
+	{
+		uint32 code = hb_integers_code(set, load->meta[i].target.integer);
+
+		load->meta[i].target.integer = 0;
+		load->meta[i].target.level = code;
+	}
+}
+
+/* Decides the task, and turns the targets of a classification into class codes. */
+void
+hb_load_classes(HbLoad *load)
+{
+	HbLoadPlan *plan = load->plan;
+
+	if (plan->task >= 0)
+		load->task = (HbTask) plan->task;
+	else if (plan->target_kind == HB_TARGET_LABEL)
+		load->task = HB_TASK_CLASSIFICATION;
+	else if (plan->target_kind == HB_TARGET_INTEGER && load->integers->n <= HB_AUTO_CLASSES)
+		load->task = HB_TASK_CLASSIFICATION;
+	else
+		load->task = HB_TASK_REGRESSION;
+	load->nclasses = 1;
+	if (load->task == HB_TASK_REGRESSION)
+		return;
+	if (plan->target_kind == HB_TARGET_LABEL)
+		label_classes(load);
+	else
+		integer_classes(load);
+}
+
+typedef struct SortItem
+{
+	uint64 high; /* of the digest */
+	uint32 row;
+} SortItem;
+
+static int
+compare_targets(const HbLoad *load, uint32 a, uint32 b)
+{
+	if (load->task == HB_TASK_CLASSIFICATION)
+	{
+		uint32 x = load->meta[a].target.level, y = load->meta[b].target.level;
+
+		return x < y ? -1 : x > y;
+	}
+	else
+	{
+		double x = hb_target_number(load, a), y = hb_target_number(load, b);
+
+		return x < y ? -1 : x > y;
+	}
+}
+
+/* Rows that still compare as equal are equal in features and target: any order of them is the same. */
+static inline int
+compare_items(const HbLoad *load, SortItem a, SortItem b)
+{
+	uint64 x, y;
+
+	if (a.high != b.high)
+		return a.high < b.high ? -1 : 1;
+	x = load->meta[a.row].hash.low;
+	y = load->meta[b.row].hash.low;
+	if (x != y)
+		return x < y ? -1 : 1;
+	return compare_targets(load, a.row, b.row);
+}
+
+static int
+compare_item_pointers(const void *a, const void *b, void *arg)
+{
+	return compare_items(arg, *(const SortItem *) a, *(const SortItem *) b);
+}
+
+static void
+sort_bucket(HbLoad *load, SortItem *items, uint64 n)
+{
+	if (n > 32)
+	{
+		qsort_arg(items, n, sizeof(SortItem), compare_item_pointers, load);
+		return;
+	}
+	for (uint64 i = 1; i < n; i++)
+	{
+		SortItem item = items[i];
+		uint64 j = i;
+
+		while (j > 0 && compare_items(load, item, items[j - 1]) < 0)
+		{
+			items[j] = items[j - 1];
+			j--;
+		}
+		items[j] = item;
+	}
+}
+
+/*
+ * Digests are uniform, so one distribution by their leading bits leaves buckets of about four rows:
+ * linear time, but for tables of few distinct rows.
+ */
+void
+hb_load_order(HbLoad *load)
+{
+	uint64 n = load->nrows, start = 0;
+	int bits = 1;
+	uint32 *ends;
+	SortItem *items = palloc_extended(sizeof(SortItem) * n, MCXT_ALLOC_HUGE);
+
+	while (bits < 24 && ((uint64) 4 << bits) < n)
+		bits++;
+	ends = palloc0(sizeof(uint32) * (((Size) 1 << bits) + 1));
+	for (uint64 i = 0; i < n; i++)
+		ends[(load->meta[i].hash.high >> (64 - bits)) + 1]++;
+	for (uint64 b = 1; b <= (uint64) 1 << bits; b++)
+		ends[b] += ends[b - 1];
+	for (uint64 i = 0; i < n; i++)
+	{
+		uint64 high = load->meta[i].hash.high;
+
+		items[ends[high >> (64 - bits)]++] = (SortItem){high, (uint32) i};
+	}
+	load->order = palloc_extended(sizeof(uint32) * n, MCXT_ALLOC_HUGE);
+	/* Filling has moved each bucket's start to its end. */
+	for (uint64 b = 0; b < (uint64) 1 << bits; b++)
+	{
+		if ((b & 0xFFFF) == 0)
+			CHECK_FOR_INTERRUPTS();
+		sort_bucket(load, items + start, ends[b] - start);
+		start = ends[b];
+	}
+	for (uint64 i = 0; i < n; i++)
+		load->order[i] = items[i].row;
+	pfree(items);
+	pfree(ends);
+}

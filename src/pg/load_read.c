@@ -1,0 +1,809 @@
+/*
+ * load_read.c - one query over the needed columns, each row turned into a record as it arrives
+ *
+ * The query runs through the executor with a receiver of its own: permissions, row security, views, partitions
+ * and foreign tables behave as in any query, and no row is copied on the way.
+ *
+ * A row's digest is XXH3-128 over the split seed and one token a column, in order of column name: the
+ * float8 bits of a number (integers and numerics hash as equal numbers, -0 as 0), the XXH3-128 of the bytes
+ * of a text, bytea or float32 array, fixed patterns for NULL.  The target is not part of it.
+ */
+#include "pg/load_internal.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/detoast.h"
+#include "access/tupdesc.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "tcop/dest.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#define NULL_NUMBER UINT64CONST(0x7FF8000000000001) /* a NaN, which no value is */
+#define NULL_DIGEST ((HbHash128){UINT64_MAX, UINT64_MAX})
+#define NULL_LEVEL UINT32_MAX
+
+#if defined(__x86_64__) && defined(__GLIBC__)
+#define HB_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define HB_CLONES
+#endif
+
+/* Sum and sum of squares, exact: n is at most HB_MAX_INPUTS, so that both fit 32 bits. */
+HB_CLONES static void
+sum_bytes(const uint8 *bytes, int n, uint32 *sum, uint32 *squares)
+{
+	uint32 s = 0;
+	int32 q = 0;
+
+	for (int i = 0; i < n; i++)
+		s += bytes[i];
+	for (int i = 0; i < n; i++)
+		q += (int16) bytes[i] * (int16) bytes[i];
+	*sum = s;
+	*squares = (uint32) q;
+}
+
+HB_CLONES static HbMoments
+float_moments(const float *values, int n)
+{
+	double sum[8] = {0}, squares[8] = {0}, mean = 0.0, total = 0.0;
+	int i;
+
+	/* Eight partial sums, so that the compiler may use vectors without changing the result. */
+	for (i = 0; i + 8 <= n; i += 8)
+		for (int j = 0; j < 8; j++)
+			sum[j] += values[i + j];
+	for (; i < n; i++)
+		sum[0] += values[i];
+	for (int j = 0; j < 8; j++)
+		mean += sum[j];
+	mean /= n;
+	for (i = 0; i + 8 <= n; i += 8)
+		for (int j = 0; j < 8; j++)
+		{
+			double d = values[i + j] - mean;
+
+			squares[j] += d * d;
+		}
+	for (; i < n; i++)
+		squares[0] += (values[i] - mean) * (values[i] - mean);
+	for (int j = 0; j < 8; j++)
+		total += squares[j];
+	return (HbMoments){mean, total};
+}
+
+void
+hb_load_note(HbLoad *load, const char *format, ...)
+{
+	MemoryContext before = MemoryContextSwitchTo(load->context);
+	StringInfoData text;
+	int needed;
+
+	initStringInfo(&text);
+	for (;;)
+	{
+		va_list args;
+
+		va_start(args, format);
+		needed = appendStringInfoVA(&text, format, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&text, needed);
+	}
+	load->notices = lappend(load->notices, text.data);
+	MemoryContextSwitchTo(before);
+}
+
+static char *
+format_size(double bytes)
+{
+	static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+	int unit = 0;
+
+	while (bytes >= 1024.0 && unit < lengthof(units) - 1)
+	{
+		bytes /= 1024.0;
+		unit++;
+	}
+	if (fabs(bytes - rint(bytes)) < 0.05)
+		return psprintf("%.0f %s", bytes, units[unit]);
+	return psprintf("%.1f %s", bytes, units[unit]);
+}
+
+void
+hb_read_check_memory(HbLoad *load, uint64 rows)
+{
+	double bytes = (double) rows * load->row_cost + load->dictionary_bytes;
+	double expected = load->estimated_rows;
+
+	if (bytes <= (double) load->request->max_bytes)
+		return;
+	if (load->request->max_rows > 0)
+		expected = Min(expected, (double) load->request->max_rows);
+	bytes = Max(bytes, expected * load->row_cost + load->dictionary_bytes);
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("training data needs %s, more than hyperband.max_data_memory (%s)",
+					format_size(bytes), format_size((double) load->request->max_bytes)),
+			 errhint("Raise the limit or set options {\"max_rows\": n}.")));
+}
+
+static void
+grow_rows(HbLoad *load)
+{
+	Size capacity = load->capacity * 2;
+
+	if (load->nrows >= UINT32_MAX - 1)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many rows"),
+						errhint("Set options {\"max_rows\": n}.")));
+	load->meta = repalloc_huge(load->meta, capacity * sizeof(HbRowMeta));
+	if (load->moment_bytes > 0)
+		load->moments = repalloc_huge(load->moments, capacity * load->moment_bytes);
+	load->capacity = capacity;
+}
+
+void
+hb_read_keep(HbLoad *load, const HbRowMeta *meta, const char *moments)
+{
+	if (unlikely(load->nrows == load->capacity))
+		grow_rows(load);
+	load->meta[load->nrows] = *meta;
+	if (load->moment_bytes > 0)
+		memcpy(load->moments + load->nrows * load->moment_bytes, moments, load->moment_bytes);
+	load->nrows++;
+	hb_file_push(&load->file, load->record_bytes);
+	if ((load->nrows & 1023) == 0)
+		hb_read_check_memory(load, load->nrows);
+}
+
+/* The number of a label, which joins the column's levels if it is new. */
+static uint32
+add_level(HbLoad *load, HbLoadColumn *column, const char *label, size_t length, HbHash128 hash)
+{
+	HbDict *dict = column->dict;
+	uint32 before = dict->nlevels;
+	Size bytes = dict->bytes;
+	uint32 level = hb_dict_add(dict, label, length, hash);
+
+	if (likely(dict->nlevels == before))
+		return level;
+	load->dictionary_bytes += dict->bytes - bytes;
+	hb_read_check_memory(load, load->nrows);
+	if (column == &load->target && dict->nlevels > HB_MAX_CLASSES)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("label column \"%s\" has more than %d classes", column->field->name,
+							   HB_MAX_CLASSES)));
+	if (column != &load->target && load->request->strict &&
+		dict->nlevels > (uint32) load->request->max_categories)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("column \"%s\" has more than %d distinct values",
+							   column->field->name, load->request->max_categories),
+						errhint("Raise hyperband.max_categories or drop the column.")));
+	return level;
+}
+
+static inline bool
+is_toasted(const struct varlena *value)
+{
+	return VARATT_IS_EXTENDED(value) && !VARATT_IS_SHORT(value);
+}
+
+static uint32
+enum_level(HbLoad *load, HbLoadColumn *column, Oid value)
+{
+	int place = value % HB_ENUM_CACHE;
+
+	if (column->enums[place].value != value)
+	{
+		size_t length;
+		const char *label = hb_field_label(column->field->type, ObjectIdGetDatum(value), &length);
+
+		column->enums[place].level =
+			add_level(load, column, label, length, hb_hash128(label, length));
+		column->enums[place].value = value;
+		load->row_dirty = true;
+	}
+	return column->enums[place].level;
+}
+
+/* Level of a text-like, boolean or enum value; its digest is that of the label. */
+static inline uint32
+label_level(HbLoad *load, HbLoadColumn *column, Datum value)
+{
+	const char *label;
+	size_t length;
+
+	switch (column->op)
+	{
+		case HB_OP_BOOL:
+			return DatumGetBool(value) ? 1 : 0;
+		case HB_OP_ENUM:
+			return enum_level(load, column, DatumGetObjectId(value));
+		case HB_OP_TEXT:
+		{
+			struct varlena *text = (struct varlena *) DatumGetPointer(value);
+
+			if (unlikely(is_toasted(text)))
+			{
+				text = PG_DETOAST_DATUM_PACKED(value);
+				load->row_dirty = true;
+			}
+			label = VARDATA_ANY(text);
+			length = VARSIZE_ANY_EXHDR(text);
+			break;
+		}
+		default:
+			label = hb_field_label(column->field->type, value, &length);
+			load->row_dirty = true;
+			break;
+	}
+	return add_level(load, column, label, length, hb_hash128(label, length));
+}
+
+static inline void
+put_digest(HbLoad *load, const HbLoadColumn *column, HbHash128 digest)
+{
+	memcpy(load->tokens + column->token, &digest, sizeof(digest));
+}
+
+static inline void
+put_number(HbLoad *load, const HbLoadColumn *column, char *record, double number)
+{
+	number += 0.0; /* -0 becomes 0 */
+	memcpy(load->tokens + column->token, &number, sizeof(number));
+	if (column->single)
+	{
+		float single = (float) number;
+
+		memcpy(record + column->offset, &single, sizeof(single));
+	}
+	else
+		memcpy(record + column->offset, &number, sizeof(number));
+}
+
+static void
+put_bytes(HbLoad *load, const HbLoadColumn *column, char *record, char *moments, Datum value)
+{
+	struct varlena *bytes = (struct varlena *) DatumGetPointer(value);
+	char *out = record + column->offset;
+	uint32 sum, squares;
+	HbMoments of_row;
+
+	if (is_toasted(bytes))
+	{
+		bytes = PG_DETOAST_DATUM_PACKED(value);
+		load->row_dirty = true;
+	}
+	if (VARSIZE_ANY_EXHDR(bytes) != column->length)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("values in column \"%s\" have different lengths", column->field->name),
+				 errdetail("Expected %d bytes, found %d.", column->length,
+						   (int) VARSIZE_ANY_EXHDR(bytes))));
+	memcpy(out, VARDATA_ANY(bytes), column->length);
+	out[column->length] = 0;
+	put_digest(load, column, hb_hash128(out, column->length));
+	sum_bytes((const uint8 *) out, column->length, &sum, &squares);
+	of_row.mean = sum;
+	of_row.squares = squares;
+	memcpy(moments + column->moments, &of_row, sizeof(of_row));
+}
+
+static void
+put_floats(HbLoad *load, const HbLoadColumn *column, char *record, char *moments, Datum value)
+{
+	float *out = (float *) (record + column->offset);
+	HbMoments of_row;
+
+	hb_field_floats(column->field->type, value, column->field->name, column->length, out);
+	load->row_dirty = true;
+	record[column->offset + column->length * sizeof(float)] = 0;
+	put_digest(load, column, hb_hash128(out, column->length * sizeof(float)));
+	of_row = float_moments(out, column->length);
+	memcpy(moments + column->moments, &of_row, sizeof(of_row));
+}
+
+static void
+put_null(HbLoad *load, const HbLoadColumn *column, char *record, char *moments)
+{
+	char *out = record + column->offset;
+	uint64 token = NULL_NUMBER;
+	uint32 level = NULL_LEVEL;
+	size_t payload = column->length;
+
+	switch (column->op)
+	{
+		case HB_OP_BYTES:
+		case HB_OP_FLOATS:
+		{
+			HbMoments missing = {NAN, NAN};
+
+			payload *= column->op == HB_OP_FLOATS ? sizeof(float) : 1;
+			memset(out, 0, payload);
+			out[payload] = 1;
+			memcpy(moments + column->moments, &missing, sizeof(missing));
+			put_digest(load, column, NULL_DIGEST);
+			break;
+		}
+		case HB_OP_BOOL:
+		case HB_OP_TEXT:
+		case HB_OP_ENUM:
+		case HB_OP_LABEL:
+			memcpy(out, &level, sizeof(level));
+			put_digest(load, column, NULL_DIGEST);
+			break;
+		default:
+			put_number(load, column, record, NAN);
+			memcpy(load->tokens + column->token, &token, sizeof(token));
+			break;
+	}
+}
+
+static inline void
+put_value(HbLoad *load, HbLoadColumn *column, char *record, char *moments, Datum value)
+{
+	double number;
+	uint32 level;
+
+	switch (column->op)
+	{
+		case HB_OP_INT2:
+			put_number(load, column, record, DatumGetInt16(value));
+			break;
+		case HB_OP_INT4:
+			put_number(load, column, record, DatumGetInt32(value));
+			break;
+		case HB_OP_INT8:
+			put_number(load, column, record, (double) DatumGetInt64(value));
+			break;
+		case HB_OP_FLOAT4:
+			number = DatumGetFloat4(value);
+			if (unlikely(!(fabs(number) <= FLT_MAX)))
+				number = hb_field_number(FLOAT4OID, value, column->field->name);
+			put_number(load, column, record, number);
+			break;
+		case HB_OP_FLOAT8:
+			number = DatumGetFloat8(value);
+			if (unlikely(!(fabs(number) <= FLT_MAX)))
+				number = hb_field_number(FLOAT8OID, value, column->field->name);
+			put_number(load, column, record, number);
+			break;
+		case HB_OP_NUMBER:
+			put_number(load, column, record,
+					   hb_field_number(column->field->type, value, column->field->name));
+			load->row_dirty = true;
+			break;
+		case HB_OP_BYTES:
+			put_bytes(load, column, record, moments, value);
+			break;
+		case HB_OP_FLOATS:
+			put_floats(load, column, record, moments, value);
+			break;
+		default:
+			level = label_level(load, column, value);
+			memcpy(record + column->offset, &level, sizeof(level));
+			put_digest(load, column, column->dict->levels[level].hash);
+			break;
+	}
+}
+
+/* The target's value, and its part of the digest over the whole row. */
+static inline HbHash128
+read_target(HbLoad *load, Datum value, HbTargetValue *target)
+{
+	HbLoadColumn *column = &load->target;
+	HbHash128 token = {0, 0};
+
+	switch (load->plan->target_kind)
+	{
+		case HB_TARGET_LABEL:
+			target->level = label_level(load, column, value);
+			return column->dict->levels[target->level].hash;
+		case HB_TARGET_INTEGER:
+			target->integer = column->op == HB_OP_INT2	 ? DatumGetInt16(value)
+							  : column->op == HB_OP_INT4 ? DatumGetInt32(value)
+														 : DatumGetInt64(value);
+			hb_integers_add(load->integers, target->integer);
+			token.low = (uint64) target->integer;
+			break;
+		case HB_TARGET_NUMBER:
+			target->number = hb_field_number(column->field->type, value, column->field->name);
+			load->row_dirty = true;
+			memcpy(&token.low, &target->number, sizeof(token.low));
+			break;
+	}
+	return token;
+}
+
+static void
+read_row(HbLoad *load, const Datum *values, const bool *nulls)
+{
+	HbHash128 message[2];
+	HbRowMeta meta;
+	HbMoments moments[1];
+	char *of_row = load->moment_bytes > 0 ? load->tokens + load->token_bytes : (char *) moments;
+	char *record = load->sample != NULL ? load->scratch : hb_file_next(&load->file);
+
+	memset(&meta.target, 0, sizeof(meta.target));
+	message[1] = read_target(load, values[load->ncolumns], &meta.target);
+	for (int i = 0; i < load->ncolumns; i++)
+	{
+		if (unlikely(nulls[i]))
+			put_null(load, &load->columns[i], record, of_row);
+		else
+			put_value(load, &load->columns[i], record, of_row, values[i]);
+	}
+	message[0] = meta.hash = hb_hash128(load->tokens, load->token_bytes);
+	message[0] = hb_hash128(message, sizeof(message));
+	hb_hash128_add(&load->digest, message[0]);
+	load->read++;
+	if (load->sample != NULL)
+		hb_sample_row(load, message[0], &meta, record, of_row);
+	else
+		hb_read_keep(load, &meta, of_row);
+}
+
+static HbLoadOp
+choose_op(const HbLoadField *field)
+{
+	switch (field->type)
+	{
+		case INT2OID:
+			return HB_OP_INT2;
+		case INT4OID:
+			return HB_OP_INT4;
+		case INT8OID:
+			return HB_OP_INT8;
+		case FLOAT4OID:
+			return HB_OP_FLOAT4;
+		case FLOAT8OID:
+			return HB_OP_FLOAT8;
+		case BOOLOID:
+			return HB_OP_BOOL;
+		case TEXTOID:
+		case VARCHAROID:
+			return HB_OP_TEXT;
+		default:
+			break;
+	}
+	switch (field->kind)
+	{
+		case HB_COLUMN_BYTES:
+			return HB_OP_BYTES;
+		case HB_COLUMN_FLOATS:
+			return HB_OP_FLOATS;
+		case HB_COLUMN_CATEGORY:
+			return type_is_enum(field->type) ? HB_OP_ENUM : HB_OP_LABEL;
+		default:
+			return HB_OP_NUMBER;
+	}
+}
+
+static void
+prepare_column(HbLoad *load, HbLoadColumn *column, const HbLoadField *field)
+{
+	column->field = field;
+	column->op = choose_op(field);
+	column->single = field->kind == HB_COLUMN_FLOAT;
+	column->flagged = column->op == HB_OP_BYTES || column->op == HB_OP_FLOATS;
+	column->length = column->flagged ? HB_NO_LENGTH : 1;
+	if (field->kind != HB_COLUMN_CATEGORY)
+		return;
+	column->dict = hb_dict_create(load->context);
+	if (column->op == HB_OP_BOOL)
+	{
+		hb_dict_add(column->dict, "false", 5, hb_hash128("false", 5));
+		hb_dict_add(column->dict, "true", 4, hb_hash128("true", 4));
+	}
+	if (column->op == HB_OP_ENUM)
+		column->enums = palloc0(sizeof(*column->enums) * HB_ENUM_CACHE);
+}
+
+/* Gives every column whose alignment is align its place in the record. */
+static uint32
+place_columns(HbLoad *load, uint32 align, uint32 offset)
+{
+	for (int i = 0; i < load->ncolumns; i++)
+	{
+		HbLoadColumn *column = &load->columns[i];
+		HbColumnKind kind = column->field->kind;
+		uint32 own = kind == HB_COLUMN_DOUBLE ? 8 : kind == HB_COLUMN_BYTES ? 1 : 4;
+
+		if (own != align)
+			continue;
+		offset = TYPEALIGN(align, offset);
+		column->offset = offset;
+		offset += own * column->length + (column->flagged ? 1 : 0);
+	}
+	return offset;
+}
+
+static int
+compare_names(const void *a, const void *b, void *arg)
+{
+	const HbLoadColumn *columns = arg;
+
+	return strcmp(columns[*(const int *) a].field->name, columns[*(const int *) b].field->name);
+}
+
+/* Tokens in order of name, so that neither the table's nor the list's order matters. */
+static void
+place_tokens(HbLoad *load)
+{
+	int *by_name = palloc(sizeof(int) * load->ncolumns);
+	uint32 offset = sizeof(uint64);
+
+	for (int i = 0; i < load->ncolumns; i++)
+		by_name[i] = i;
+	qsort_arg(by_name, load->ncolumns, sizeof(int), compare_names, load->columns);
+	for (int i = 0; i < load->ncolumns; i++)
+	{
+		HbLoadColumn *column = &load->columns[by_name[i]];
+		bool number = column->dict == NULL && !column->flagged;
+
+		column->token = offset;
+		offset += number ? sizeof(uint64) : sizeof(HbHash128);
+		if (column->flagged)
+		{
+			column->moments = load->moment_bytes;
+			load->moment_bytes += sizeof(HbMoments);
+		}
+	}
+	load->token_bytes = offset;
+	load->tokens = palloc0(offset + load->moment_bytes);
+	memcpy(load->tokens, &load->request->split_seed, sizeof(uint64));
+}
+
+/* All lengths are known: a record's layout, and room for the first rows. */
+static void
+lay_out(HbLoad *load)
+{
+	uint64 inputs = 0;
+	uint32 align = 1;
+
+	for (int i = 0; i < load->ncolumns; i++)
+	{
+		HbColumnKind kind = load->columns[i].field->kind;
+
+		align = Max(align, kind == HB_COLUMN_DOUBLE ? 8 : kind == HB_COLUMN_BYTES ? 1 : 4);
+		if (load->columns[i].length == HB_NO_LENGTH)
+			load->columns[i].length = 0; /* NULL in every row: dropped as constant */
+		inputs += load->columns[i].length;
+	}
+	if (inputs > HB_MAX_INPUTS)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many features"),
+						errdetail("Found " UINT64_FORMAT " inputs, at most %d can be used.", inputs,
+								  HB_MAX_INPUTS)));
+	load->record_bytes = place_columns(load, 8, 0);
+	load->record_bytes = place_columns(load, 4, load->record_bytes);
+	load->record_bytes = place_columns(load, 1, load->record_bytes);
+	load->record_bytes = TYPEALIGN(align, load->record_bytes);
+	load->row_cost = load->record_bytes + 2 * sizeof(uint32);
+	place_tokens(load);
+	load->capacity = Max(1024, (uint64) Min(load->estimated_rows * 1.1, 1e6));
+	load->meta = palloc_extended(load->capacity * sizeof(HbRowMeta), MCXT_ALLOC_HUGE);
+	if (load->moment_bytes > 0)
+		load->moments = palloc_extended(load->capacity * load->moment_bytes, MCXT_ALLOC_HUGE);
+	hb_file_start(&load->file, load->records_offset, load->record_bytes);
+	/* Zeroed: padding bytes of records are written, too. */
+	load->scratch = palloc0(load->record_bytes);
+	if (load->request->max_rows > 0)
+		load->sample = hb_sample_create(load, load->request->max_rows);
+	load->laid_out = true;
+}
+
+/* Notes the lengths of arrays that come here for the first time; whether all are known now. */
+static bool
+learn_lengths(HbLoad *load, const Datum *values, const bool *nulls)
+{
+	bool all = true;
+
+	for (int i = 0; i < load->ncolumns; i++)
+	{
+		HbLoadColumn *column = &load->columns[i];
+
+		if (column->length != HB_NO_LENGTH)
+			continue;
+		if (nulls[i])
+		{
+			all = false;
+			continue;
+		}
+		if (column->op == HB_OP_BYTES)
+			column->length = (int) (toast_raw_datum_size(values[i]) - VARHDRSZ);
+		else
+			column->length =
+				hb_field_floats(column->field->type, values[i], column->field->name, 0, NULL);
+		if (column->length == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("values in column \"%s\" must not be empty", column->field->name)));
+	}
+	return all;
+}
+
+static void
+replay_pending(HbLoad *load)
+{
+	if (load->pending == NULL)
+		return;
+	tuplestore_rescan(load->pending);
+	while (tuplestore_gettupleslot(load->pending, true, false, load->pending_slot))
+	{
+		MemoryContext before = MemoryContextSwitchTo(load->row_context);
+
+		slot_getallattrs(load->pending_slot);
+		read_row(load, load->pending_slot->tts_values, load->pending_slot->tts_isnull);
+		MemoryContextSwitchTo(before);
+		MemoryContextReset(load->row_context);
+	}
+	ExecClearTuple(load->pending_slot);
+	tuplestore_end(load->pending);
+	load->pending = NULL;
+}
+
+/* Before all lengths are known rows wait in a tuplestore: the relation is read but once. */
+static void
+receive_early(HbLoad *load, TupleTableSlot *slot)
+{
+	MemoryContext before = MemoryContextSwitchTo(load->context);
+
+	if (learn_lengths(load, slot->tts_values, slot->tts_isnull))
+	{
+		lay_out(load);
+		replay_pending(load);
+	}
+	else
+	{
+		if (load->pending == NULL)
+		{
+			load->pending = tuplestore_begin_heap(false, false, work_mem);
+			load->pending_slot =
+				MakeSingleTupleTableSlot(slot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
+		}
+		tuplestore_puttupleslot(load->pending, slot);
+	}
+	MemoryContextSwitchTo(before);
+}
+
+typedef struct HbReceiver
+{
+	DestReceiver receiver;
+	HbLoad *load;
+} HbReceiver;
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	HbLoad *load = ((HbReceiver *) self)->load;
+	MemoryContext before;
+
+	slot_getallattrs(slot);
+	if (slot->tts_isnull[load->ncolumns])
+	{
+		load->skipped++;
+		return true;
+	}
+	if (unlikely(!load->laid_out))
+	{
+		receive_early(load, slot);
+		if (!load->laid_out)
+			return true;
+	}
+	before = MemoryContextSwitchTo(load->row_context);
+	read_row(load, slot->tts_values, slot->tts_isnull);
+	MemoryContextSwitchTo(before);
+	if (load->row_dirty)
+	{
+		MemoryContextReset(load->row_context);
+		load->row_dirty = false;
+	}
+	return true;
+}
+
+static void
+receive_startup(DestReceiver *self, int operation, TupleDesc descriptor)
+{
+	HbLoad *load = ((HbReceiver *) self)->load;
+
+	/* The columns may not have changed since they were looked at: the lock is held. */
+	if (descriptor->natts != load->ncolumns + 1)
+		elog(ERROR, "training query returns %d columns, expected %d", descriptor->natts,
+			 load->ncolumns + 1);
+	for (int i = 0; i < load->ncolumns; i++)
+		if (TupleDescAttr(descriptor, i)->atttypid != load->plan->fields[i].declared)
+			elog(ERROR, "training query returns another type for column \"%s\"",
+				 load->plan->fields[i].name);
+}
+
+static void
+receive_nothing(DestReceiver *self)
+{
+}
+
+void
+hb_read_begin(HbLoad *load)
+{
+	HbLoadPlan *plan = load->plan;
+
+	load->ncolumns = plan->nfields;
+	load->columns = palloc0(sizeof(HbLoadColumn) * load->ncolumns);
+	for (int i = 0; i < load->ncolumns; i++)
+		prepare_column(load, &load->columns[i], &plan->fields[i]);
+	if (plan->target_kind == HB_TARGET_LABEL)
+		plan->target.kind = HB_COLUMN_CATEGORY;
+	else
+		plan->target.kind = HB_COLUMN_DOUBLE;
+	prepare_column(load, &load->target, &plan->target);
+	if (plan->target_kind == HB_TARGET_INTEGER)
+		load->integers = hb_integers_create(HB_AUTO_CLASSES);
+	load->row_context =
+		AllocSetContextCreate(load->context, "hyperband row", 0, 64 * 1024, 8 * 1024 * 1024);
+	load->records_offset =
+		TYPEALIGN(4096, sizeof(HbDatasetHeader) + sizeof(HbColumn) * load->ncolumns);
+	hb_file_open(&load->file, load->context);
+}
+
+static char *
+build_query(const HbLoadPlan *plan)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, "SELECT ");
+	for (int i = 0; i < plan->nfields; i++)
+		appendStringInfo(&text, "%s, ", quote_identifier(plan->fields[i].name));
+	appendStringInfo(&text, "%s FROM %s", quote_identifier(plan->target.name), plan->qualified);
+	return text.data;
+}
+
+void
+hb_read_run(HbLoad *load)
+{
+	char *query = build_query(load->plan);
+	HbReceiver *receiver = palloc0(sizeof(HbReceiver));
+	List *parsed = pg_parse_query(query);
+	List *rewritten;
+	PlannedStmt *plan;
+	QueryDesc *descriptor;
+
+	rewritten =
+		pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, parsed), query, NULL, 0, NULL);
+	plan = pg_plan_query(linitial_node(Query, rewritten), query, 0, NULL);
+	load->estimated_rows = plan->planTree->plan_rows;
+	receiver->receiver.receiveSlot = receive_row;
+	receiver->receiver.rStartup = receive_startup;
+	receiver->receiver.rShutdown = receive_nothing;
+	receiver->receiver.rDestroy = receive_nothing;
+	receiver->receiver.mydest = DestNone;
+	receiver->load = load;
+	descriptor = CreateQueryDesc(plan, query, GetActiveSnapshot(), InvalidSnapshot,
+								 &receiver->receiver, NULL, NULL, 0);
+	ExecutorStart(descriptor, 0);
+	hb_executor_run(descriptor);
+	ExecutorFinish(descriptor);
+	MemoryContextSwitchTo(load->context);
+	if (!load->laid_out)
+	{
+		lay_out(load);
+		replay_pending(load);
+	}
+	ExecutorEnd(descriptor);
+	FreeQueryDesc(descriptor);
+	if (load->sample != NULL)
+		hb_sample_finish(load);
+	hb_read_check_memory(load, load->nrows);
+	hb_file_flush(&load->file, true);
+}

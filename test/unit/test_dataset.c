@@ -1,0 +1,342 @@
+/*
+ * test_dataset.c - opening a mapped data set and expanding its records
+ */
+#include "tap.h"
+
+#include "core/dataset.h"
+#include "core/host.h"
+#include "core/rng.h"
+
+enum
+{
+	ROWS = 20,
+	BYTES = 37, /* not a multiple of any vector */
+	FLOATS = 5,
+	COLUMNS = 5,
+	TOTAL = 16384
+};
+
+/* A record as the loader would lay it out. */
+typedef struct Record
+{
+	double d;
+	float f;
+	float array[FLOATS];
+	unsigned char array_missing;
+	unsigned char pad;
+	uint16_t category;
+	unsigned char bytes[BYTES];
+	unsigned char bytes_missing;
+} Record;
+
+static unsigned char *base;
+static HbDatasetHeader *header;
+static HbColumn *columns;
+static Record *records;
+static uint32_t *targets;
+static uint32_t *order;
+
+static void
+set_column(int i, HbColumnKind kind, int length, size_t record_offset, int indicator, int levels)
+{
+	HbColumn *column = &columns[i];
+
+	column->kind = kind;
+	column->length = length;
+	column->record_offset = record_offset;
+	column->indicator = indicator;
+	column->levels = levels;
+	column->null_input = column->other_input = levels > 0;
+	column->input_width = levels > 0 ? levels + 2 : length + indicator;
+	column->input_offset = i > 0 ? columns[i - 1].input_offset + columns[i - 1].input_width : 0;
+	column->clip = 5;
+	column->mean = i + 0.5;
+	column->scale = 0.1 * (i + 1);
+}
+
+static void
+build(void)
+{
+	memset(base, 0, TOTAL);
+	header = (HbDatasetHeader *) base;
+	header->magic = HB_DATASET_MAGIC;
+	header->version = HB_DATASET_VERSION;
+	header->total_bytes = TOTAL;
+	header->task = HB_TASK_CLASSIFICATION;
+	header->outputs = 3;
+	header->columns = COLUMNS;
+	header->record_bytes = sizeof(Record);
+	header->rows = ROWS;
+	header->rows_train = 14;
+	header->rows_validation = 4;
+	header->rows_test = 2;
+	header->columns_offset = 256;
+	header->records_offset = 1024;
+	header->targets_offset = 8192;
+	header->order_offset = 12288;
+	columns = (HbColumn *) (base + 256);
+	records = (Record *) (base + 1024);
+	targets = (uint32_t *) (base + 8192);
+	order = (uint32_t *) (base + 12288);
+	set_column(0, HB_COLUMN_DOUBLE, 1, offsetof(Record, d), 1, 0);
+	set_column(1, HB_COLUMN_FLOAT, 1, offsetof(Record, f), 0, 0);
+	set_column(2, HB_COLUMN_CATEGORY, 1, offsetof(Record, category), 0, 3);
+	set_column(3, HB_COLUMN_BYTES, BYTES, offsetof(Record, bytes), 1, 0);
+	set_column(4, HB_COLUMN_FLOATS, FLOATS, offsetof(Record, array), 1, 0);
+	header->inputs = columns[4].input_offset + columns[4].input_width;
+	for (int i = 0; i < ROWS; i++)
+	{
+		records[i].d = i == 3 ? NAN : i * 10.0;
+		records[i].f = i == 4 ? NAN : -i;
+		records[i].category = i % 5 == 3 ? HB_CODE_NULL : i % 5 == 4 ? HB_CODE_OTHER : i % 5;
+		records[i].bytes_missing = i == 5;
+		records[i].array_missing = i == 6;
+		for (int k = 0; k < BYTES; k++)
+			records[i].bytes[k] = i == 5 ? 0 : (unsigned char) (i * 13 + k);
+		for (int k = 0; k < FLOATS; k++)
+			records[i].array[k] = i == 6 ? 0 : (float) (i + k);
+		targets[i] = i % 3;
+		order[i] = (i * 7) % ROWS;
+	}
+}
+
+static float
+z(const HbColumn *column, double value)
+{
+	double limit = column->clip > 0 ? column->clip : INFINITY;
+	float result = (float) ((value - column->mean) * column->scale);
+
+	return isnan(value) ? 0 : (float) fmin(fmax(result, -limit), limit);
+}
+
+/* The plainest way to say what a record becomes. */
+static void
+expected_inputs(const Record *record, float *out)
+{
+	int at = 0;
+
+	out[at++] = z(&columns[0], record->d);
+	out[at++] = isnan(record->d);
+	out[at++] = z(&columns[1], record->f);
+	for (int level = 0; level < 3; level++)
+		out[at++] = record->category == level;
+	out[at++] = record->category == HB_CODE_NULL;
+	out[at++] = record->category == HB_CODE_OTHER;
+	for (int k = 0; k < BYTES; k++)
+		out[at++] = record->bytes_missing ? 0 : z(&columns[3], record->bytes[k]);
+	out[at++] = record->bytes_missing;
+	for (int k = 0; k < FLOATS; k++)
+		out[at++] = record->array_missing ? 0 : z(&columns[4], record->array[k]);
+	out[at++] = record->array_missing;
+}
+
+static void
+test_encode(void)
+{
+	HbDataset dataset;
+	HbStatus status;
+	HbEncoder encoder = {COLUMNS, header->inputs, columns, NULL};
+	uint32_t padded = (header->inputs + 15) / 16 * 16;
+	float *out = malloc(ROWS * padded * sizeof(float));
+	float *expected = malloc(padded * sizeof(float));
+	uint64_t count;
+	const uint32_t *rows;
+	int wrong = 0;
+	int tail = 0;
+
+	ok(hb_dataset_open(base, TOTAL, &dataset, &status), "a data set opens");
+	rows = hb_dataset_part(&dataset, HB_PART_TRAIN, &count);
+	is_int(count, 14, "training rows");
+	ok(rows == order, "training rows come first");
+	rows = hb_dataset_part(&dataset, HB_PART_VALIDATION, &count);
+	ok(count == 4 && rows == order + 14, "then validation rows");
+	rows = hb_dataset_part(&dataset, HB_PART_TEST, &count);
+	ok(count == 2 && rows == order + 18, "then test rows");
+	memset(out, 0xff, ROWS * padded * sizeof(float));
+	hb_encode_rows(&encoder, &dataset, order, ROWS, out, padded);
+	for (int i = 0; i < ROWS; i++)
+	{
+		expected_inputs(&records[order[i]], expected);
+		wrong += memcmp(out + i * padded, expected, header->inputs * sizeof(float)) != 0;
+		for (uint32_t k = header->inputs; k < padded; k++)
+			tail += out[i * padded + k] != 0;
+	}
+	is_int(wrong, 0, "every record expands as the plain formula says, bit for bit");
+	is_int(tail, 0, "padding is zero");
+	columns[0].clip = 0;
+	records[0].d = 1e30;
+	hb_encode_row(&encoder, &records[0], out, 0);
+	ok(out[0] == (float) ((1e30 - columns[0].mean) * columns[0].scale),
+	   "without clip a value stays");
+	columns[0].clip = 5;
+	hb_encode_row(&encoder, &records[0], out, 0);
+	ok(out[0] == 5, "with clip it is cut");
+	free(out);
+	free(expected);
+	build();
+}
+
+/* Inputs of the category column of a record with this code. */
+static int
+category_input(const HbEncoder *encoder, uint16_t code)
+{
+	float out[128];
+	Record record = records[0];
+	int set = -1;
+
+	record.category = code;
+	hb_encode_row(encoder, &record, out, 0);
+	for (int i = 0; i < (int) columns[2].input_width; i++)
+		if (out[columns[2].input_offset + i] != 0)
+			set = set >= 0 ? 100 : i;
+	return set;
+}
+
+static void
+test_categories(void)
+{
+	uint16_t table[HB_MAX_LEVELS];
+	const uint16_t *remap[COLUMNS] = {NULL, NULL, table};
+	HbEncoder encoder = {COLUMNS, header->inputs, columns, NULL};
+	HbEncoder mapped = {COLUMNS, header->inputs, columns, remap};
+
+	for (int i = 0; i < HB_MAX_LEVELS; i++)
+		table[i] = HB_CODE_OTHER;
+	table[0] = 2;
+	table[7] = 0;
+	is_int(category_input(&encoder, 1), 1, "a level has its input");
+	is_int(category_input(&encoder, 77), 4, "a code beyond the levels is other");
+	is_int(category_input(&mapped, 0), 2, "a mapped level");
+	is_int(category_input(&mapped, 7), 0, "a level the model numbers otherwise");
+	is_int(category_input(&mapped, 1), 4, "a level the model does not know is other");
+	is_int(category_input(&mapped, HB_CODE_NULL), 3, "NULL stays NULL");
+	is_int(category_input(&mapped, HB_CODE_OTHER), 4, "other stays other");
+	columns[2].null_input = 0;
+	is_int(category_input(&encoder, HB_CODE_NULL), -1, "NULL without an input is all zeros");
+	is_int(category_input(&encoder, HB_CODE_OTHER), 3, "other follows the levels then");
+	columns[2].other_input = 0;
+	is_int(category_input(&encoder, HB_CODE_OTHER), -1, "other without an input is all zeros");
+	build();
+}
+
+static void
+test_flags(void)
+{
+	HbEncoder encoder = {COLUMNS, header->inputs, columns, NULL};
+	HbColumn own = columns[3];
+	float out[128];
+
+	columns[3].flag = HB_FLAG_ABSENT;
+	hb_encode_row(&encoder, &records[5], out, 0);
+	ok(out[own.input_offset + BYTES] == 0 && out[own.input_offset] == z(&own, 0),
+	   "an indicator without a flag in the record is never set");
+	columns[3].indicator = 0;
+	columns[3].input_width--;
+	columns[3].flag = HB_FLAG_PRESENT;
+	hb_encode_row(&encoder, &records[5], out, 0);
+	ok(out[own.input_offset] == 0 && out[own.input_offset + BYTES - 1] == 0,
+	   "a flag without an indicator gives the mean");
+	build();
+}
+
+static void
+refused(const char *what)
+{
+	HbDataset dataset;
+	HbStatus status;
+
+	hb_status_init(&status);
+	ok(!hb_dataset_open(base, TOTAL, &dataset, &status) && strcmp(status.sqlstate, "08P01") == 0,
+	   "refused: %s", what);
+	build();
+}
+
+static void
+test_refusals(void)
+{
+	HbDataset dataset;
+	HbStatus status;
+
+	ok(!hb_dataset_open(base, 10, &dataset, &status), "refused: too short for a header");
+	header->magic++;
+	refused("another magic number");
+	header->total_bytes = TOTAL + 1;
+	refused("a total beyond the mapping");
+	header->rows = UINT64_MAX / 4;
+	refused("too many rows");
+	header->records_offset = TOTAL - 64;
+	refused("records beyond the end");
+	header->records_offset += 4;
+	refused("an offset that is not aligned");
+	header->records_offset = UINT64_MAX & ~63ull;
+	refused("an offset that overflows");
+	header->columns = 1u << 31;
+	refused("too many columns");
+	header->inputs++;
+	refused("inputs that the columns do not fill");
+	columns[3].length = -1;
+	refused("a negative length");
+	columns[3].length = 1 << 30;
+	refused("an array beyond the record");
+	columns[2].levels = 1000;
+	refused("too many levels");
+	columns[1].kind = 17;
+	refused("an unknown kind");
+	columns[0].record_offset = UINT32_MAX;
+	refused("a column outside the record");
+	columns[1].input_offset = 0;
+	refused("inputs of two columns in one place");
+	columns[0].mean = NAN;
+	refused("a mean that is no number");
+	order[3] = ROWS;
+	refused("a row that does not exist");
+	targets[2] = 3;
+	refused("a class that does not exist");
+	header->rows_train = UINT64_MAX - 3;
+	refused("parts larger than the table");
+}
+
+/* Whatever a header says, opening answers and an opened data set can be read. */
+static void
+test_corruption(void)
+{
+	float out[4096];
+	int opened = 0;
+
+	for (int round = 0; round < 10000; round++)
+	{
+		HbDataset dataset;
+		HbStatus status;
+		uint32_t words[4];
+
+		hb_random4(1, HB_STREAM_SAMPLE, 0, round, words);
+		base[words[0] % 600] ^= (unsigned char) (1 + words[1] % 255);
+		if (hb_dataset_open(base, TOTAL, &dataset, &status) && header->inputs <= 4096)
+		{
+			HbEncoder encoder = {header->columns, header->inputs, dataset.columns, NULL};
+
+			for (uint64_t i = 0; i < header->rows_train; i++)
+				hb_encode_rows(&encoder, &dataset, dataset.train + i, 1, out, header->inputs);
+			opened++;
+		}
+		if (round % 3 == 2)
+			build();
+	}
+	build();
+	ok(opened > 0, "10,000 corrupted headers: %d harmless ones were read, the others refused",
+	   opened);
+}
+
+int
+main(void)
+{
+	base = hb_alloc(&hb_host_malloc, TOTAL);
+	build();
+	test_encode();
+	test_categories();
+	test_flags();
+	test_refusals();
+	test_corruption();
+	hb_release(&hb_host_malloc, base);
+	return tap_done();
+}
