@@ -274,15 +274,15 @@ ALTER TABLE hyperband.model_grant ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own ON hyperband.study FOR SELECT USING (pg_has_role(owner, 'USAGE'));
 CREATE POLICY own ON hyperband.bracket FOR SELECT
-	USING (EXISTS (SELECT FROM hyperband.study s WHERE s.study_id = bracket.study_id));
+	USING (study_id IN (SELECT s.study_id FROM hyperband.study s));
 CREATE POLICY own ON hyperband.trial FOR SELECT
-	USING (EXISTS (SELECT FROM hyperband.study s WHERE s.study_id = trial.study_id));
+	USING (study_id IN (SELECT s.study_id FROM hyperband.study s));
 CREATE POLICY own ON hyperband.evaluation FOR SELECT
-	USING (EXISTS (SELECT FROM hyperband.study s WHERE s.study_id = evaluation.study_id));
+	USING (study_id IN (SELECT s.study_id FROM hyperband.study s));
 CREATE POLICY own ON hyperband.loss_curve FOR SELECT
-	USING (EXISTS (SELECT FROM hyperband.study s WHERE s.study_id = loss_curve.study_id));
+	USING (study_id IN (SELECT s.study_id FROM hyperband.study s));
 CREATE POLICY own ON hyperband.checkpoint FOR SELECT
-	USING (EXISTS (SELECT FROM hyperband.study s WHERE s.study_id = checkpoint.study_id));
+	USING (study_id IN (SELECT s.study_id FROM hyperband.study s));
 CREATE POLICY own ON hyperband.model_grant FOR SELECT
 	USING (pg_has_role(owner, 'USAGE') OR pg_has_role(grantee, 'USAGE'));
 CREATE POLICY own ON hyperband.model FOR SELECT

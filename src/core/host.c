@@ -16,7 +16,7 @@ malloc_alloc(void *context, size_t size)
 	size_t rounded;
 	void *pointer;
 
-	if (size > SIZE_MAX - HOST_ALIGNMENT)
+	if (size > PTRDIFF_MAX - HOST_ALIGNMENT)
 		return NULL;
 	rounded = (size + HOST_ALIGNMENT - 1) & ~(size_t) (HOST_ALIGNMENT - 1);
 	if (rounded == 0)

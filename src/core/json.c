@@ -185,6 +185,8 @@ print_text(Printer *printer, const char *text)
 	size_t length = strlen(text);
 	size_t room = printer->size - 1 - printer->length;
 
+	if (printer->full)
+		return;
 	if (length > room)
 	{
 		length = room;

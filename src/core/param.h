@@ -16,8 +16,7 @@ typedef enum HbParamType
 	HB_PARAM_CATEGORICAL
 } HbParamType;
 
-/* A parameter is active where its parent is active and has one of these values.  The parent may also be
- * "task", the study's own: classification or regression. */
+/* A parameter is active where its parent is active and has one of these values. */
 typedef struct HbParamWhen
 {
 	const char *parent;		   /* NULL: always active */
@@ -32,7 +31,8 @@ typedef struct HbParamCase
 	double high;
 	bool log;
 	const char *const *choices; /* default space is a list of these, NULL-terminated; else low..high */
-	double default_value;		/* number, or for a categorical the index in HbParamDecl.choices */
+	double default_value; /* number, or for a categorical the index in HbParamDecl.choices; NaN: depends on the
+						   * table (batch_size, loss) or on another parameter (default_parameter) */
 } HbParamCase;
 
 typedef struct HbParamDecl

@@ -31,8 +31,8 @@ trim_partial_character(char *text)
 		text[start - 1] = '\0';
 }
 
-static void format_into(char *buffer, size_t size, const char *format, va_list args)
-	HB_PRINTF(3, 0);
+static void
+format_into(char *buffer, size_t size, const char *format, va_list args) HB_PRINTF(3, 0);
 
 static void
 format_into(char *buffer, size_t size, const char *format, va_list args)

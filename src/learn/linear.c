@@ -6,9 +6,6 @@
 
 #include <math.h>
 
-static const char *const classification[] = {"classification", NULL};
-static const char *const regression[] = {"regression", NULL};
-
 static const HbParamCase optimizer_cases[] = {
 	{{NULL, NULL}, 0, 0, false, hb_default_optimizers, 4},
 };
@@ -20,10 +17,8 @@ static const HbParamCase learning_rate_cases[] = {
 	{{"optimizer", hb_when_rmsprop}, 1e-4, 0.1, true, NULL, 0.001},
 };
 static const HbParamCase l2_cases[] = {{{NULL, NULL}, 1e-7, 0.1, true, NULL, 1e-5}};
-static const HbParamCase loss_cases[] = {
-	{{HB_TASK_PARENT, classification}, 0, 0, false, NULL, HB_LOSS_CROSS_ENTROPY},
-	{{HB_TASK_PARENT, regression}, 0, 0, false, NULL, HB_LOSS_SQUARED},
-};
+/* NaN: by the task. */
+static const HbParamCase loss_cases[] = {{{NULL, NULL}, 0, 0, false, NULL, NAN}};
 
 static const HbParamDecl params[] = {
 	{"optimizer", HB_PARAM_CATEGORICAL, hb_optimizer_names, 0, 0, true, optimizer_cases,

@@ -6,7 +6,6 @@
 
 #include "learn/network.h"
 
-#define HB_TASK_PARENT "task"
 #define HB_LENGTH(array) ((int) (sizeof(array) / sizeof((array)[0])))
 
 extern const char *const hb_when_sgd[];

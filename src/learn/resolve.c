@@ -135,16 +135,12 @@ value_matches(const HbParamDecl *decl, double value, const char *text)
 }
 
 static bool
-case_holds(const HbFamily *family, const HbProblem *problem, const HbParamWhen *when,
-		   const double *params)
+case_holds(const HbFamily *family, const HbParamWhen *when, const double *params)
 {
 	int parent;
 
 	if (when->parent == NULL)
 		return true;
-	if (strcmp(when->parent, HB_TASK_PARENT) == 0)
-		return strcmp(when->values[0], problem->task == HB_TASK_REGRESSION ? "regression"
-																		   : "classification") == 0;
 	parent = hb_family_param_index(family, when->parent);
 	for (int i = 0; when->values[i] != NULL; i++)
 		if (value_matches(&family->params[parent], params[parent], when->values[i]))
@@ -152,8 +148,15 @@ case_holds(const HbFamily *family, const HbProblem *problem, const HbParamWhen *
 	return false;
 }
 
-/* Parents are declared before their children, so one pass over the declarations is enough, except that
- * schedule's child and optimizer's children come later in every family as well. */
+/* Defaults declared as NaN depend on the table. */
+static double
+table_default(const HbProblem *problem, const HbParamDecl *decl)
+{
+	if (strcmp(decl->name, "loss") == 0)
+		return hb_loss_default(problem->task);
+	return hb_default_batch_size(problem->rows_train);
+}
+
 static double
 default_value(const HbFamily *family, const HbProblem *problem, const HbParamDecl *decl,
 			  const HbParamCase *matching, const double *params)
@@ -161,16 +164,15 @@ default_value(const HbFamily *family, const HbProblem *problem, const HbParamDec
 	if (decl->default_parameter != NULL)
 		return params[hb_family_param_index(family, decl->default_parameter)];
 	if (isnan(matching->default_value))
-		return hb_default_batch_size(problem->rows_train);
+		return table_default(problem, decl);
 	return matching->default_value;
 }
 
 static const HbParamCase *
-matching_case(const HbFamily *family, const HbProblem *problem, const HbParamDecl *decl,
-			  const double *params)
+matching_case(const HbFamily *family, const HbParamDecl *decl, const double *params)
 {
 	for (int i = 0; i < decl->ncases; i++)
-		if (case_holds(family, problem, &decl->cases[i].when, params))
+		if (case_holds(family, &decl->cases[i].when, params))
 			return &decl->cases[i];
 	return NULL;
 }
@@ -184,17 +186,17 @@ hb_family_resolve(const HbFamily *family, const HbProblem *problem, const HbJson
 			return unknown_parameter(family, config->keys[i], status);
 	for (int i = 0; i < HB_MAX_PARAMS; i++)
 		params[i] = NAN;
+	/* parents are declared before their children */
 	for (int i = 0; i < family->nparams; i++)
 	{
 		const HbParamDecl *decl = &family->params[i];
-		const HbParamCase *matching = matching_case(family, problem, decl, params);
+		const HbParamCase *matching = matching_case(family, decl, params);
 		const HbJson *given = config ? hb_json_get(config, decl->name) : NULL;
-		double number;
+		double number = NAN;
 
 		/* a value that its condition makes meaningless is still checked */
 		if (given != NULL && !decode_value(decl, given, &number, status))
 			return false;
-		/* a loss of the wrong task is active, so that check() can refuse it */
 		if (given != NULL && matching != NULL)
 			params[i] = number;
 		else if (matching != NULL)

@@ -1,8 +1,8 @@
 /*
  * control.c - hyperband_wait, hyperband_cancel, hyperband_resume and hyperband_drop
  *
- * They act on rows; a supervisor learns of it by SIGINT, which only makes it look at the catalog, and which is
- * sent at COMMIT: before that it would see nothing, and a rolled-back call must not cancel anything.
+ * They act on rows; a supervisor learns of it by SIGINT, which only makes it look at the catalog.  The
+ * signal is sent at COMMIT: before that it would see nothing, and a rolled-back call must not cancel.
  */
 #include "pg.h"
 

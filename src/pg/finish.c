@@ -18,6 +18,8 @@
 #include "pg/field.h"
 #include "pg/run.h"
 
+#define HB_MODEL_FORMAT 1 /* layout of a stored model's bytes */
+
 typedef struct HbWinner
 {
 	int64 trial_id;
@@ -302,6 +304,7 @@ hb_model_fill(const HbRun *run, const HbWinner *winner, HbModelRow *model)
 	model->loss = winner->loss;
 	model->resource = winner->resource;
 	model->split_key = run->data->split_key;
+	model->format = HB_MODEL_FORMAT;
 }
 
 /* False: another study has changed the current model in the meantime. */

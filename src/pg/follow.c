@@ -1,9 +1,9 @@
 /*
  * follow.c - CALL hyperband_run: tune, commit, and follow the study with notices until it has ended
  *
- * A look at the study is a transaction of its own, and between two of them none has a snapshot, so that waiting
- * holds nothing back.  Interrupts are answered only inside a look, in a subtransaction: so a
- * cancelled CALL can still cancel its study, in the transaction around.
+ * A look at the study is a transaction of its own, and between two of them none has a snapshot, so that
+ * waiting holds nothing back.  Interrupts are answered only inside a look, in a subtransaction: so
+ * a cancelled CALL can still cancel its study, in the transaction around.
  */
 #include "pg.h"
 
@@ -72,7 +72,7 @@ read_progress(Follow *follow)
 	PopActiveSnapshot();
 }
 
-/* Runs read_progress in a subtransaction; returns the error that ended it, in the caller's memory, or NULL. */
+/* Runs read_progress in a subtransaction; returns the error that ended it, copied, or NULL. */
 static ErrorData *
 look(Follow *follow)
 {

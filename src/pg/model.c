@@ -66,7 +66,11 @@ hb_model_missing(Oid user, Oid owner, const char *name, int version)
 	if (!OidIsValid(owner) && hb_study_named(name, user))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("model \"%s\" has no finished version", name)));
-	if (OidIsValid(owner) && version != 0)
+	if (OidIsValid(owner) && version == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("model \"%s\" has no current version", name),
+						errhint("Choose one with hyperband_promote.")));
+	if (OidIsValid(owner))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("version %d of model \"%s\" does not exist", version, name)));
 	ereport(ERROR,

@@ -63,8 +63,8 @@ fixed_configuration(const HbSpace *space, const char *except)
 
 /*
  * One choice together with the fixed parameters: hinge loss on a regression, log loss of a hinge.  A
- * configuration that does not resolve by itself (a parameter whose parent is searched, too) is checked when its trial is
- * drawn.
+ * configuration that does not resolve by itself (a parameter whose parent is searched, too) is checked
+ * when its trial is drawn.
  */
 static void
 check_choice(const HbFamily *family, const HbSpace *space, const char *name, const HbJson *choice,

@@ -1,0 +1,104 @@
+/*
+ * cohort.h - a chunk of trials in training: what cohort.c, step.c and evaluate.c share
+ */
+#ifndef HB_COHORT_H
+#define HB_COHORT_H
+
+#include "learn/network.h"
+
+typedef struct HbMember
+{
+	const HbJobTrial *trial;
+	HbTraining training;
+	HbNetwork network;
+	size_t row;		  /* of its first unit among all first layers */
+	uint64_t step;	  /* optimizer steps since the trial began */
+	bool diverged;
+	double epoch_loss; /* sum of this epoch's batch losses */
+	double train_loss; /* of the last epoch, in reported units */
+	double best_loss;  /* lowest loss of an evaluation so far */
+	double validation_loss;
+	HbMetrics metrics;
+	double cost;
+} HbMember;
+
+/* Mini-batches that are gathered and packed once for all members. */
+typedef struct HbTile
+{
+	size_t capacity;   /* mini-batches */
+	size_t batch;	   /* rows of each */
+	size_t nbatches;   /* filled */
+	size_t *count;	   /* rows in each */
+	float *rows;	   /* [batch][padded inputs] */
+	hb_real **forward;  /* packed, each */
+	hb_real **gradient; /* NULL for evaluation */
+	uint32_t *labels;  /* [capacity][batch] */
+	float *targets;
+} HbTile;
+
+typedef struct HbCohort
+{
+	const HbTrainContext *context;
+	const HbJob *job;
+	const HbProvider *provider;
+	HbArena arena;
+	HbEncoder encoder;
+	HbTask task;
+	double target_scale;
+	size_t inputs;
+	size_t padded; /* inputs, to a multiple of HB_PAD */
+	size_t stride; /* of first-layer weights */
+	int nmembers;
+	HbMember *members;
+	size_t rows; /* first-layer units of all members */
+	hb_real *w;	 /* [rows][stride]: first layers of all */
+	hb_real *b;
+	hb_real *state_w[HB_MAX_SLOTS];
+	hb_real *state_b[HB_MAX_SLOTS];
+	size_t batch_size;
+	uint64_t rows_train;
+	uint64_t steps_per_epoch;
+	size_t group_rows; /* most first-layer rows that go through a mini-batch together */
+	hb_real *z0;	   /* [rows][ld] */
+	hb_real *d0;
+	hb_real *gradient; /* [rows][gradient_columns] */
+	size_t gradient_columns;
+	HbUpdate *updates; /* of the members of a group */
+	HbTile tile;
+	HbWorkspace workspace;
+	/* evaluation */
+	HbTile evaluation_tile;
+	HbWorkspace evaluation_workspace;
+	hb_real *evaluation_z0;
+} HbCohort;
+
+/* Members first..first+count, none diverged: at most group_rows first-layer rows, at least one member. */
+typedef struct HbGroup
+{
+	int first;
+	int count;
+	size_t row;
+	size_t rows;
+} HbGroup;
+
+/* The next group from member first on; false where none is left. */
+extern bool hb_next_group(const HbCohort *cohort, int first, HbGroup *group);
+
+extern bool hb_tile_alloc(HbCohort *cohort, size_t capacity, size_t batch, bool training,
+						  HbTile *tile, HbStatus *status);
+/* Gathers, encodes and packs rows[0..n-1] (at most capacity mini-batches). */
+extern void hb_tile_fill(const HbCohort *cohort, const uint32_t *rows, size_t n, HbTile *tile);
+
+/* Z of the group's first layers for mini-batch i. */
+extern void hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile,
+						   size_t i, size_t ld, hb_real *z0);
+/* One training step of every live member of the group on mini-batch i. */
+extern void hb_group_step(HbCohort *cohort, const HbGroup *group, size_t i);
+
+/* Metrics and the loss itself of all live members on the validation rows; false when stopped. */
+extern bool hb_cohort_evaluate(HbCohort *cohort, HbStatus *status);
+
+extern bool hb_cohort_tick(const HbCohort *cohort, HbStatus *status);
+extern bool hb_cohort_stopped(HbStatus *status);
+
+#endif /* HB_COHORT_H */

@@ -1,0 +1,185 @@
+/*
+ * predict.c - a decoded model and its scores, in ordinary backends as in trainers
+ *
+ * No library is used: plain C, or the hand-written kernels where the processor has them.  One row at
+ * a time, as SQL asks, costs one pass over the weights; many rows go through the cohort's kernels.
+ */
+#include <string.h>
+
+#include "learn/network.h"
+
+#define PREDICT_BATCH 256
+
+struct HbModel
+{
+	HbArena arena;
+	const HbHost *host;
+	const HbProvider *provider;
+	HbNetwork network;
+	HbWorkspace *workspace;
+	float *rows;	 /* [PREDICT_BATCH][padded inputs] */
+	hb_real *packed; /* the same, packed for the first product */
+	hb_real *first;	 /* first layer's pre-activations */
+};
+
+static HbModel *
+allocate_model(const HbHost *host, const HbCheckpoint *checkpoint, HbStatus *status)
+{
+	HbModel *model = hb_alloc(host, sizeof(HbModel));
+	const HbShape *shape = &checkpoint->shape;
+	size_t padded = (shape->inputs + HB_PAD - 1) / HB_PAD * HB_PAD;
+	HbArena *arena;
+
+	if (model == NULL)
+	{
+		hb_fail_memory(status, sizeof(HbModel));
+		return NULL;
+	}
+	arena = &model->arena;
+	hb_arena_init(arena, host);
+	model->host = host;
+	model->provider = hb_provider_kernels();
+	hb_network_lay_out(&model->network, shape);
+	model->workspace = hb_arena_alloc(arena, 1, sizeof(HbWorkspace), status);
+	if (model->workspace != NULL && hb_network_alloc(arena, &model->network, 0, 0, status) &&
+		hb_workspace_alloc(arena, model->provider, &shape, 1, PREDICT_BATCH, false,
+						   model->workspace, status) &&
+		(model->rows =
+			 hb_arena_alloc(arena, PREDICT_BATCH * padded, sizeof(float), status)) != NULL &&
+		(model->packed = hb_arena_alloc(arena, PREDICT_BATCH * padded, sizeof(hb_real), status)) !=
+			NULL &&
+		(model->first = hb_arena_alloc(arena, shape->units[0] * model->workspace->ld,
+									   sizeof(hb_real), status)) != NULL)
+		return model;
+	hb_network_close(model);
+	return NULL;
+}
+
+HbModel *
+hb_network_open(const HbHost *host, const void *bytes, size_t length, HbStatus *status)
+{
+	HbCheckpoint checkpoint;
+	HbModel *model;
+
+	if (!hb_checkpoint_open(bytes, length, &checkpoint, status))
+		return NULL;
+	model = allocate_model(host, &checkpoint, status);
+	if (model != NULL)
+		hb_checkpoint_read(&checkpoint, &model->network);
+	return model;
+}
+
+void
+hb_network_close(HbModel *model)
+{
+	const HbHost *host;
+
+	if (model == NULL)
+		return;
+	host = model->host;
+	hb_arena_free(&model->arena);
+	hb_release(host, model);
+}
+
+void
+hb_model_info(const HbModel *model, HbModelInfo *info)
+{
+	const HbShape *shape = &model->network.shape;
+
+	*info = (HbModelInfo){.inputs = shape->inputs,
+						  .outputs = shape->outputs,
+						  .task = shape->task,
+						  .calibrated = hb_losses[shape->loss].calibrated};
+}
+
+/* Sixteen partial sums, so that the compiler can vectorise without reordering. */
+static hb_real
+dot(const hb_real *w, const hb_real *x, size_t n)
+{
+	hb_real part[16] = {0};
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16)
+		for (int j = 0; j < 16; j++)
+			part[j] += w[i + j] * x[i + j];
+	for (int j = 0; i < n; i++, j++)
+		part[j] += w[i] * x[i];
+	for (int width = 8; width > 0; width /= 2)
+		for (int j = 0; j < width; j++)
+			part[j] += part[j + width];
+	return part[0];
+}
+
+/* One row: vectors, not matrices. */
+static void
+predict_one(const HbModel *model, const float *input, float *scores)
+{
+	const HbNetwork *network = &model->network;
+	HbWorkspace *ws = model->workspace;
+	const hb_real *x = model->packed;
+
+	for (size_t j = 0; j < network->shape.inputs; j++)
+		model->packed[j] = input[j];
+	for (uint32_t l = 0; l < network->shape.layers; l++)
+	{
+		const HbLayer *layer = &network->layer[l];
+		hb_real *z = l == 0 ? model->first : ws->z[l];
+
+		for (size_t i = 0; i < layer->units; i++)
+			z[i] = layer->b[i] + dot(layer->w + i * layer->stride, x, layer->inputs);
+		x = z;
+		if (l + 1 < network->shape.layers)
+		{
+			model->provider->activate(network->shape.activation, z, ws->a[l], layer->units);
+			x = ws->a[l];
+		}
+		else
+			hb_loss_scores(model->provider, &network->shape, z, 1, 1, ws->scratch, scores);
+	}
+}
+
+static void
+predict_batch(const HbModel *model, const float *inputs, size_t n, size_t stride, float *scores)
+{
+	const HbLayer *layer = &model->network.layer[0];
+	HbWorkspace *ws = model->workspace;
+	size_t padded = (layer->inputs + HB_PAD - 1) / HB_PAD * HB_PAD;
+	HbPass pass;
+	hb_real *z;
+	HbProduct product = {.m = layer->units,
+						 .n = (n + HB_PAD - 1) / HB_PAD * HB_PAD,
+						 .k = layer->inputs,
+						 .a = layer->w,
+						 .a_row = layer->stride,
+						 .a_col = 1,
+						 .b = model->packed,
+						 .b_row = HB_PANEL,
+						 .b_width = HB_PANEL,
+						 .b_panel = padded * HB_PANEL,
+						 .c = model->first,
+						 .c_row = ws->ld,
+						 .bias = layer->b};
+
+	for (size_t i = 0; i < n; i++)
+		memcpy(model->rows + i * padded, inputs + i * stride, layer->inputs * sizeof(float));
+	hb_pack_forward(model->provider, model->rows, n, padded, padded, HB_PANEL, model->packed);
+	model->provider->product(&product);
+	z = hb_forward(ws, &model->network, n, model->first, NULL, &pass);
+	hb_loss_scores(model->provider, &model->network.shape, z, n, ws->ld, ws->scratch, scores);
+}
+
+void
+hb_network_predict(const HbModel *model, const float *inputs, size_t n, size_t stride,
+				   float *scores)
+{
+	for (size_t i = 0; i < n; i += PREDICT_BATCH)
+	{
+		size_t count = n - i < PREDICT_BATCH ? n - i : PREDICT_BATCH;
+		float *out = scores + i * model->network.shape.outputs;
+
+		if (count == 1)
+			predict_one(model, inputs + i * stride, out);
+		else
+			predict_batch(model, inputs + i * stride, count, stride, out);
+	}
+}

@@ -1,0 +1,174 @@
+/*
+ * step.c - one step of a group of trials on one mini-batch
+ *
+ * The first layers of the group are one product forward and one for the gradient, which is computed a
+ * block of columns at a time and used at once by each trial's optimizer while it is in the first-level
+ * cache: no gradient buffer, one pass over weights and state.
+ */
+#include <math.h>
+
+#include "learn/cohort.h"
+
+bool
+hb_next_group(const HbCohort *cohort, int first, HbGroup *group)
+{
+	while (first < cohort->nmembers && cohort->members[first].diverged)
+		first++;
+	if (first >= cohort->nmembers)
+		return false;
+	*group = (HbGroup){.first = first, .row = cohort->members[first].row};
+	for (int i = first; i < cohort->nmembers && !cohort->members[i].diverged; i++)
+	{
+		size_t units = cohort->members[i].network.layer[0].units;
+
+		if (group->count > 0 && group->rows + units > cohort->group_rows)
+			break;
+		group->count++;
+		group->rows += units;
+	}
+	return true;
+}
+
+void
+hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile, size_t i,
+			   size_t ld, hb_real *z0)
+{
+	size_t columns = (tile->count[i] + HB_PAD - 1) / HB_PAD * HB_PAD;
+	size_t width = cohort->provider->panel ? cohort->provider->panel : columns;
+	HbProduct product = {.m = group->rows,
+						 .n = columns,
+						 .k = cohort->inputs,
+						 .a = cohort->w + group->row * cohort->stride,
+						 .a_row = cohort->stride,
+						 .a_col = 1,
+						 .b = tile->forward[i],
+						 .b_row = width,
+						 .b_width = width,
+						 .b_panel = width * cohort->padded,
+						 .c = z0,
+						 .c_row = ld,
+						 .bias = cohort->b + group->row};
+
+	cohort->provider->product(&product);
+}
+
+static double
+schedule_factor(const HbCohort *cohort, const HbMember *member)
+{
+	double horizon = (double) cohort->job->max_resource * (double) cohort->steps_per_epoch;
+	double u = horizon > 0 ? (double) member->step / horizon : 0;
+
+	return member->training.schedule->factor(
+		u, (double) member->step / (double) cohort->steps_per_epoch, member->training.decay);
+}
+
+/* Loss and gradient of one member's scores; false where the loss is not finite: the trial is over. */
+static bool
+member_loss(HbCohort *cohort, HbMember *member, size_t i, const hb_real *z, hb_real *d)
+{
+	const HbTile *tile = &cohort->tile;
+	HbScores scores = {.outputs = member->training.shape.units[member->training.shape.layers - 1],
+					   .n = tile->count[i],
+					   .ld = cohort->workspace.ld,
+					   .z = z,
+					   .d = d,
+					   .labels = tile->labels + i * tile->batch,
+					   .targets = tile->targets + i * tile->batch,
+					   .scratch = cohort->workspace.scratch};
+	double loss = hb_losses[member->training.shape.loss].sum(cohort->provider, &scores) /
+				  (double) scores.n;
+
+	if (!isfinite(loss))
+	{
+		member->diverged = true;
+		return false;
+	}
+	member->epoch_loss += loss;
+	return true;
+}
+
+/* Forward and backward of one member above its first layer; d0 gets the first layer's gradient. */
+static void
+member_step(HbCohort *cohort, HbMember *member, size_t i, hb_real *z0, hb_real *d0,
+			HbUpdate *update)
+{
+	HbWorkspace *ws = &cohort->workspace;
+	uint32_t last = member->training.shape.layers - 1;
+	size_t n = cohort->tile.count[i];
+	HbDropout dropout = {.rate = member->training.dropout,
+						 .seed = cohort->job->seed,
+						 .number = member->trial->number,
+						 .step = member->step};
+	HbPass pass;
+	hb_real *z = hb_forward(ws, &member->network, n, z0, &dropout, &pass);
+
+	if (!member_loss(cohort, member, i, z, last == 0 ? d0 : ws->d[last]))
+		return;
+	hb_optimizer_step(&member->training, schedule_factor(cohort, member), member->step + 1, update);
+	if (last > 0)
+		hb_backward(ws, &member->network, n, &pass, &dropout, d0, update);
+	hb_update_bias(ws, &member->network.layer[0], d0, n, update);
+	member->step++;
+}
+
+/* Columns j..j+count of the first layers' gradient, and each live member's optimizer on them. */
+static void
+update_first_columns(HbCohort *cohort, const HbGroup *group, const HbUpdate *updates, size_t i,
+					 size_t j, size_t count)
+{
+	size_t n = cohort->tile.count[i];
+	size_t width = cohort->provider->panel ? cohort->provider->panel : cohort->padded;
+	HbProduct product = {.m = group->rows,
+						 .n = count,
+						 .k = n,
+						 .a = cohort->d0 + group->row * cohort->workspace.ld,
+						 .a_row = cohort->workspace.ld,
+						 .a_col = 1,
+						 .b = cohort->tile.gradient[i] + j * n,
+						 .b_row = width,
+						 .b_width = width,
+						 .b_panel = width * n,
+						 .c = cohort->gradient,
+						 .c_row = cohort->gradient_columns};
+
+	cohort->provider->product(&product);
+	for (int m = group->first; m < group->first + group->count; m++)
+	{
+		HbMember *member = &cohort->members[m];
+		HbUpdate update = updates[m - group->first];
+
+		if (member->diverged)
+			continue;
+		hb_update_block(&member->network.layer[0], j, &update);
+		update.cols = count;
+		update.g = cohort->gradient + (member->row - group->row) * cohort->gradient_columns;
+		update.g_row = cohort->gradient_columns;
+		cohort->provider->update(&update);
+	}
+}
+
+void
+hb_group_step(HbCohort *cohort, const HbGroup *group, size_t i)
+{
+	size_t ld = cohort->workspace.ld;
+	HbUpdate *updates = cohort->updates;
+	bool alive = false;
+
+	hb_first_layer(cohort, group, &cohort->tile, i, ld, cohort->z0 + group->row * ld);
+	for (int m = group->first; m < group->first + group->count; m++)
+	{
+		HbMember *member = &cohort->members[m];
+
+		if (!member->diverged)
+			member_step(cohort, member, i, cohort->z0 + member->row * ld,
+						cohort->d0 + member->row * ld, &updates[m - group->first]);
+		alive = alive || !member->diverged;
+	}
+	for (size_t j = 0; alive && j < cohort->padded; j += cohort->gradient_columns)
+	{
+		size_t left = cohort->padded - j;
+
+		update_first_columns(cohort, group, updates, i, j,
+							 left < cohort->gradient_columns ? left : cohort->gradient_columns);
+	}
+}
