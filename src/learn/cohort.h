@@ -72,6 +72,10 @@ typedef struct HbCohort
 	hb_real *evaluation_z0;
 } HbCohort;
 
+/* Everything of a job but its epochs; the caller frees the arena, also after a failure. */
+extern bool hb_cohort_open(const HbFamily *family, const HbTrainContext *context, const HbJob *job,
+						   HbCohort *cohort, HbStatus *status);
+
 /* Members first..first+count, none diverged: at most group_rows first-layer rows, at least one member. */
 typedef struct HbGroup
 {

@@ -57,7 +57,7 @@ typedef struct HbFamily
 				  HbStatus *status);
 	bool (*train)(const HbTrainContext *context, const HbJob *job, HbJobResult *result,
 				  HbStatus *status);
-	/* Decodes a checkpoint or a model; XX001 where its length, version or checksum is wrong. */
+	/* Decodes a checkpoint or a model into memory of its own; XX001 where its length, version or checksum is wrong. */
 	HbModel *(*open)(const HbHost *host, const void *bytes, size_t length, HbStatus *status);
 	void (*close)(HbModel *model);
 	/* inputs[n][stride] to scores[n][outputs]: probabilities, or raw scores when not calibrated (hinge), or the

@@ -330,11 +330,12 @@ is_scalar_number(int kind)
 static uint16_t *
 remap_levels(const HbFieldColumn *model, const HbFieldColumn *data)
 {
-	uint16_t *table = palloc(sizeof(uint16_t) * Max(data->column.levels, 1));
+	uint16_t *table = palloc(sizeof(uint16_t) * HB_MAX_LEVELS);
 
+	for (int i = 0; i < HB_MAX_LEVELS; i++)
+		table[i] = HB_CODE_OTHER;
 	for (int i = 0; i < data->column.levels; i++)
 	{
-		table[i] = HB_CODE_OTHER;
 		for (int j = 0; j < model->column.levels; j++)
 			if (strcmp(model->levels[j], data->levels[i]) == 0)
 				table[i] = (uint16_t) j;
@@ -362,6 +363,8 @@ hb_encoder_remap(const HbFieldEncoder *model, const HbFieldEncoder *data)
 		columns[i] = own->column;
 		columns[i].kind = other->column.kind;
 		columns[i].record_offset = other->column.record_offset;
+		if (own->column.kind == HB_COLUMN_BYTES || own->column.kind == HB_COLUMN_FLOATS)
+			columns[i].flag = other->column.indicator ? HB_FLAG_PRESENT : HB_FLAG_ABSENT;
 		if (own->column.kind == HB_COLUMN_CATEGORY)
 			remap[i] = remap_levels(own, other);
 	}

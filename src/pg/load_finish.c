@@ -454,7 +454,7 @@ write_file(Finish *finish)
 	hb_file_write_at(&load->file, header.columns_offset, finish->encoder.columns,
 					 sizeof(HbColumn) * finish->encoder.ncolumns);
 	hb_file_write_at(&load->file, 0, &header, sizeof(header));
-	hb_file_seal(&load->file);
+	hb_file_seal(&load->file, header.total_bytes);
 	return header.total_bytes;
 }
 

@@ -89,7 +89,7 @@ typedef struct HbIntegers
 	uint32 limit;
 	uint32 *slots;
 	uint32 mask;
-	uint32 last; /* cache */
+	uint8 small[256]; /* those of 0 .. 255 that are in the set */
 } HbIntegers;
 
 extern HbIntegers *hb_integers_create(uint32 limit);
@@ -102,7 +102,11 @@ extern uint32 hb_integers_code(const HbIntegers *set, int64 value);
 typedef struct HbLoadFile
 {
 	int fd; /* -1: none */
-	char *buffer;
+	char *buffer; /* own_buffer, or the window */
+	char *own_buffer;
+	char *window;  /* into the file, NULL: none */
+	char *reserved; /* around it, for alignment */
+	bool try_huge;
 	size_t used;
 	size_t threshold; /* flushed when used reaches it */
 	uint64 position;  /* of the buffer in the file, a multiple of the page size */
@@ -118,7 +122,7 @@ extern void hb_file_flush(HbLoadFile *file, bool all);
 extern void hb_file_write_at(HbLoadFile *file, uint64 position, const void *bytes, size_t length);
 extern char *hb_file_map(HbLoadFile *file, size_t length, bool writable);
 extern void hb_file_unmap(HbLoadFile *file);
-extern void hb_file_seal(HbLoadFile *file);
+extern void hb_file_seal(HbLoadFile *file, uint64 total);
 extern void hb_file_release(HbLoadFile *file);
 
 /* Where the next record goes; hb_file_push() then keeps it. */
@@ -165,6 +169,7 @@ typedef struct HbLoadColumn
 	uint32 token;  /* in the row's tokens */
 	uint32 moments; /* in the row's moments, arrays and bytea */
 	const HbLoadField *field;
+	const char *previous; /* where the last row's bytes were */
 	HbDict *dict;
 	struct
 	{
@@ -249,6 +254,10 @@ extern void hb_load_note(HbLoad *load, const char *format, ...) pg_attribute_pri
 extern void hb_read_keep(HbLoad *load, const HbRowMeta *meta, const char *moments);
 /* 53400 when the data set outgrows hyperband.max_data_memory. */
 extern void hb_read_check_memory(HbLoad *load, uint64 rows);
+
+/* load_moments.c: sums over one row's array. */
+extern void hb_sum_bytes(const uint8 *bytes, int n, uint32 *sum, uint32 *squares);
+extern HbMoments hb_float_moments(const float *values, int n);
 
 /* load_sample.c: options {"max_rows": n}. */
 extern struct HbSample *hb_sample_create(HbLoad *load, uint64 limit);

@@ -195,7 +195,8 @@ check_encoder(const HbModelRow *row, const HbPredictor *predictor)
 		if (strcmp(fields->fields[j].name, row->features[j]) != 0)
 			corrupted(row, "Its encoder names other columns than the model's features.");
 		if (!column_is_sound(fields, j))
-			corrupted(row, "A column of its encoder lies at a wrong place or has other levels than it counts.");
+			corrupted(row, "A column of its encoder lies at a wrong place or has other levels than "
+						   "it counts.");
 	}
 	if (fields->inputs != predictor->info.inputs)
 		corrupted(row, "Its encoder and its weights have different numbers of inputs.");
@@ -264,7 +265,7 @@ key_of(const HbModelRow *row)
 	return key;
 }
 
-/* The current memory context becomes the predictor's own. bytes must lie in it: weights may be views. */
+/* The current memory context becomes the predictor's own. */
 static HbPredictor *
 predictor_build(HbModelRow *row, const void *bytes)
 {
@@ -299,13 +300,13 @@ predictor_build(HbModelRow *row, const void *bytes)
 	return predictor;
 }
 
-/* row lives outside the predictor; bytes are fetched inside it. */
+/* The row and the stored bytes belong to the current context, the predictor to one of its own. */
 static HbPredictor *
 predictor_load(HbModelRow *row)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "hyperband model", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(context);
+	MemoryContext caller;
 	HbCatalogScope scope;
 	HbPredictor *predictor;
 	void *bytes;
@@ -313,6 +314,7 @@ predictor_load(HbModelRow *row)
 	hb_catalog_enter_read(&scope);
 	bytes = hb_model_bytes(row->model_id, row->total_bytes, row->crc);
 	hb_catalog_leave(&scope);
+	caller = MemoryContextSwitchTo(context);
 	predictor = predictor_build(row, bytes);
 	MemoryContextSwitchTo(caller);
 	predictor_enter(predictor);

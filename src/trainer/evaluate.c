@@ -94,6 +94,9 @@ check_shapes(const Evaluation *e, HbStatus *status)
 {
 	const HbDatasetHeader *header = e->dataset->header;
 
+	if (!hb_columns_check(e->encoder->columns, e->encoder->ncolumns, e->encoder->inputs,
+						  header->record_bytes, status))
+		return false;
 	if (e->encoder->inputs != e->info.inputs || header->task != (uint32_t) e->info.task)
 		return hb_fail(status, HB_ERR_CORRUPTED, "model does not fit the data set");
 	if (e->info.task == HB_TASK_REGRESSION)

@@ -43,7 +43,7 @@ UPDATE hyperband.model SET labels = ARRAY['one'] WHERE model_id = :labels;
 \c
 SET client_min_messages = error;
 SELECT plan(12);
-SELECT is(:'state', 'done', 'there is a model to damage');
+SELECT is(:'state'::text, 'done', 'there is a model to damage');
 SELECT is(damage_sqlstate('whole'), '00000', 'a copy of it predicts');
 SELECT is(damage_sqlstate('flipped'), 'XX001', 'one bit flipped');
 SELECT is(damage_sqlstate('cut'), 'XX001', 'cut short');

@@ -15,7 +15,7 @@ CREATE VIEW test AS SELECT pixels, digit FROM digits WHERE fold >= 8;
 SELECT hyperband_tune('train', 'digit', name => 'digits', max_resource => 27, seed => 1, options => '{"test": 0.1}') AS study \gset
 -- A metric where more is better, every curve point, a cap on the rows.
 SELECT hyperband_tune('train', 'digit', model => 'linear', name => 'auc', metric => 'auc', max_resource => 9, options => '{"curve_points": 1, "max_rows": 500}') AS auc \gset
-SELECT hyperband_tune('train', 'digit', name => 'all', scheduler => 'full', n_trials => 2, max_resource => 6, search_space => '{"optimizer": "adam", "learning_rate": [0.001, 1e8]}', seed => 4) AS diverging \gset
+SELECT hyperband_tune('train', 'digit', name => 'all', scheduler => 'full', n_trials => 8, max_resource => 6, search_space => '{"optimizer": "sgd", "activation": "relu", "learning_rate": [0.05, 1000]}', seed => 4) AS diverging \gset
 SELECT hyperband_wait(:study), hyperband_wait(:auc), hyperband_wait(:diverging) \g /dev/null
 
 SELECT no_plan();

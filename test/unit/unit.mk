@@ -21,10 +21,10 @@ build/core/%.o: src/%.c $(UNIT_HEADERS)
 build/double/%.o: src/%.c $(UNIT_HEADERS)
 	@mkdir -p $(@D)
 	$(UNIT_CC) $(UNIT_CFLAGS) -DHB_REAL_DOUBLE -Isrc -c $< -o $@
-build/unit/test_%_double: test/unit/test_%_double.c $(UNIT_DOUBLE_OBJ) $(UNIT_HEADERS)
+$(filter %_double,$(UNIT_BIN)): build/unit/test_%_double: test/unit/test_%_double.c $(UNIT_DOUBLE_OBJ) $(UNIT_HEADERS)
 	@mkdir -p $(@D)
 	$(UNIT_CC) $(UNIT_CFLAGS) -DHB_REAL_DOUBLE -Isrc -Itest/unit $< $(UNIT_DOUBLE_OBJ) -lxxhash -lm -o $@
-build/unit/test_%: test/unit/test_%.c $(UNIT_OBJ) $(UNIT_HEADERS)
+$(filter-out %_double,$(UNIT_BIN)): build/unit/test_%: test/unit/test_%.c $(UNIT_OBJ) $(UNIT_HEADERS)
 	@mkdir -p $(@D)
 	$(UNIT_CC) $(UNIT_CFLAGS) -Isrc -Itest/unit $< $(UNIT_OBJ) $(OPENBLAS_LIBS) -lxxhash -lm -lpthread -o $@
 

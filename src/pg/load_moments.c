@@ -1,0 +1,86 @@
+/*
+ * load_moments.c - sums over one row's array while it is in the cache
+ *
+ * Bytes are summed in integers, so every variant gives the same result; floats in eight partial sums in
+ * double, whatever the instruction set.
+ */
+#include "pg/load_internal.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+/*
+ * Per 32 bytes: sums of absolute differences from 0, and products of 16-bit halves.  A 32-bit lane takes four
+ * squares a step: HB_MAX_INPUTS bytes cannot overflow it.
+ */
+__attribute__((target("avx2"))) static int
+sum_bytes_avx2(const uint8 *bytes, int n, uint32 *sum, uint32 *squares)
+{
+	__m256i zero = _mm256_setzero_si256(), sums = zero, products = zero;
+	uint64 s[4];
+	uint32 q[8];
+	int i;
+
+	for (i = 0; i + 32 <= n; i += 32)
+	{
+		__m256i v = _mm256_loadu_si256((const __m256i *) (bytes + i));
+		__m256i low = _mm256_unpacklo_epi8(v, zero), high = _mm256_unpackhi_epi8(v, zero);
+
+		sums = _mm256_add_epi64(sums, _mm256_sad_epu8(v, zero));
+		products = _mm256_add_epi32(
+			products, _mm256_add_epi32(_mm256_madd_epi16(low, low), _mm256_madd_epi16(high, high)));
+	}
+	_mm256_storeu_si256((__m256i *) s, sums);
+	_mm256_storeu_si256((__m256i *) q, products);
+	*sum = (uint32) (s[0] + s[1] + s[2] + s[3]);
+	*squares = q[0] + q[1] + q[2] + q[3] + q[4] + q[5] + q[6] + q[7];
+	return i;
+}
+#endif
+
+/* Sum and sum of squares, exact: n is at most HB_MAX_INPUTS, so that both fit 32 bits. */
+void
+hb_sum_bytes(const uint8 *bytes, int n, uint32 *sum, uint32 *squares)
+{
+	int i = 0;
+
+	*sum = *squares = 0;
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2"))
+		i = sum_bytes_avx2(bytes, n, sum, squares);
+#endif
+	for (; i < n; i++)
+	{
+		*sum += bytes[i];
+		*squares += (uint32) bytes[i] * bytes[i];
+	}
+}
+
+/* Mean, and sum of squared deviations from it. */
+HbMoments
+hb_float_moments(const float *values, int n)
+{
+	double sum[8] = {0}, squares[8] = {0}, mean = 0.0, total = 0.0;
+	int i;
+
+	for (i = 0; i + 8 <= n; i += 8)
+		for (int j = 0; j < 8; j++)
+			sum[j] += values[i + j];
+	for (; i < n; i++)
+		sum[0] += values[i];
+	for (int j = 0; j < 8; j++)
+		mean += sum[j];
+	mean /= n;
+	for (i = 0; i + 8 <= n; i += 8)
+		for (int j = 0; j < 8; j++)
+		{
+			double d = values[i + j] - mean;
+
+			squares[j] += d * d;
+		}
+	for (; i < n; i++)
+		squares[0] += (values[i] - mean) * (values[i] - mean);
+	for (int j = 0; j < 8; j++)
+		total += squares[j];
+	return (HbMoments){mean, total};
+}
