@@ -75,4 +75,5 @@ $(TRAINER): $(TRAINER_OBJS)
 $(OBJS) $(TRAINER_OBJS): $(wildcard src/*/*.h)
 
 include test/unit/unit.mk
+include test/bench/bench.mk
 include test/test.mk

@@ -89,7 +89,7 @@ extern bool hb_checkpoint_to_model(const HbHost *host, const void *bytes, size_t
 extern bool hb_checkpoint_check(const void *bytes, size_t length, HbStatus *status);
 
 /*
- * The family's own search space as the JSON of SPEC section 2 (batch_size is a fixed parameter in it, capped by
+ * The family's own search space in the grammar of search spaces (batch_size is a fixed parameter in it, capped by
  * hb_default_batch_size once the rows are known), and the value that a parameter takes where the
  * search space does not name it: the default of its first matching case, NaN where inactive.
  */

@@ -30,7 +30,7 @@ extern const char *hb_field_label(Oid type, Datum value, size_t *length);
  * Returns the number of elements; out NULL: only counts. */
 extern int hb_field_floats(Oid type, Datum value, const char *column, int expected, float *out);
 
-/* The model's encoder as JSON (SPEC: model.encoder) and back: columns with name, type, levels. */
+/* The model's encoder as JSON (column model.encoder) and back: columns with name, type, levels. */
 typedef struct HbFieldColumn
 {
 	char *name;

@@ -76,18 +76,6 @@ hb_file_open(HbLoadFile *file, MemoryContext context)
 	}
 }
 
-/* Records will follow each other from position on; none is longer than record_bytes. */
-void
-hb_file_start(HbLoadFile *file, uint64 position, size_t record_bytes)
-{
-	Assert(position % PAGE_BYTES == 0);
-	file->threshold = FLUSH_BYTES;
-	file->buffer = file->own_buffer = palloc0(FLUSH_BYTES + record_bytes + PAGE_BYTES);
-	file->used = 0;
-	file->position = position;
-	file->try_huge = record_bytes <= FLUSH_BYTES;
-}
-
 void
 hb_file_write_at(HbLoadFile *file, uint64 position, const void *bytes, size_t length)
 {
@@ -140,6 +128,29 @@ open_window(HbLoadFile *file, uint64 position, bool half)
 		return true;
 	drop_window(file);
 	return false;
+}
+
+/*
+ * Records will follow each other from position on; none is longer than record_bytes.  Where many
+ * bytes are expected the file's first page is a huge one already.
+ */
+void
+hb_file_start(HbLoadFile *file, uint64 position, size_t record_bytes, double expected_bytes)
+{
+	Assert(position % PAGE_BYTES == 0);
+	file->threshold = FLUSH_BYTES;
+	file->buffer = file->own_buffer = palloc0(FLUSH_BYTES + record_bytes + PAGE_BYTES);
+	file->used = 0;
+	file->position = position;
+	file->try_huge = record_bytes <= FLUSH_BYTES;
+	if (file->try_huge && expected_bytes > (double) WINDOW_BYTES && position < HUGE_BYTES &&
+		open_window(file, 0, false))
+	{
+		file->buffer = file->window;
+		file->threshold = HUGE_BYTES;
+		file->used = position;
+		file->position = 0;
+	}
 }
 
 /* From the boundary within the buffer on, records are stored in place if the kernel helps. */

@@ -98,6 +98,11 @@ extern void hb_integers_add(HbIntegers *set, int64 value);
 extern void hb_integers_sort(HbIntegers *set);
 extern uint32 hb_integers_code(const HbIntegers *set, int64 value);
 
+/* load_pages.c: large arrays that a load writes once and drops. */
+extern void *hb_pages_alloc(MemoryContext context, Size size);
+extern void *hb_pages_grow(MemoryContext context, void *pages, Size old_size, Size size);
+extern void hb_pages_free(void *pages);
+
 /* load_file.c: the memfd. */
 typedef struct HbLoadFile
 {
@@ -117,7 +122,8 @@ typedef struct HbLoadFile
 
 /* Opens a memfd that is closed again when context goes, unless hb_file_release() came first. */
 extern void hb_file_open(HbLoadFile *file, MemoryContext context);
-extern void hb_file_start(HbLoadFile *file, uint64 position, size_t record_bytes);
+extern void hb_file_start(HbLoadFile *file, uint64 position, size_t record_bytes,
+						  double expected_bytes);
 extern void hb_file_flush(HbLoadFile *file, bool all);
 extern void hb_file_write_at(HbLoadFile *file, uint64 position, const void *bytes, size_t length);
 extern char *hb_file_map(HbLoadFile *file, size_t length, bool writable);
@@ -255,8 +261,8 @@ extern void hb_read_keep(HbLoad *load, const HbRowMeta *meta, const char *moment
 /* 53400 when the data set outgrows hyperband.max_data_memory. */
 extern void hb_read_check_memory(HbLoad *load, uint64 rows);
 
-/* load_moments.c: sums over one row's array. */
-extern void hb_sum_bytes(const uint8 *bytes, int n, uint32 *sum, uint32 *squares);
+/* load_moments.c: one row's array. */
+extern void hb_copy_bytes(uint8 *out, const uint8 *bytes, int n, uint32 *sum, uint32 *squares);
 extern HbMoments hb_float_moments(const float *values, int n);
 
 /* load_sample.c: options {"max_rows": n}. */

@@ -14,7 +14,7 @@
  * squares a step: HB_MAX_INPUTS bytes cannot overflow it.
  */
 __attribute__((target("avx2"))) static int
-sum_bytes_avx2(const uint8 *bytes, int n, uint32 *sum, uint32 *squares)
+copy_bytes_avx2(uint8 *out, const uint8 *bytes, int n, uint32 *sum, uint32 *squares)
 {
 	__m256i zero = _mm256_setzero_si256(), sums = zero, products = zero;
 	uint64 s[4];
@@ -26,6 +26,7 @@ sum_bytes_avx2(const uint8 *bytes, int n, uint32 *sum, uint32 *squares)
 		__m256i v = _mm256_loadu_si256((const __m256i *) (bytes + i));
 		__m256i low = _mm256_unpacklo_epi8(v, zero), high = _mm256_unpackhi_epi8(v, zero);
 
+		_mm256_storeu_si256((__m256i *) (out + i), v);
 		sums = _mm256_add_epi64(sums, _mm256_sad_epu8(v, zero));
 		products = _mm256_add_epi32(
 			products, _mm256_add_epi32(_mm256_madd_epi16(low, low), _mm256_madd_epi16(high, high)));
@@ -38,19 +39,20 @@ sum_bytes_avx2(const uint8 *bytes, int n, uint32 *sum, uint32 *squares)
 }
 #endif
 
-/* Sum and sum of squares, exact: n is at most HB_MAX_INPUTS, so that both fit 32 bits. */
+/* Copies n bytes; their sum and sum of squares are exact: n is at most HB_MAX_INPUTS, so that both fit 32 bits. */
 void
-hb_sum_bytes(const uint8 *bytes, int n, uint32 *sum, uint32 *squares)
+hb_copy_bytes(uint8 *out, const uint8 *bytes, int n, uint32 *sum, uint32 *squares)
 {
 	int i = 0;
 
 	*sum = *squares = 0;
 #if defined(__x86_64__)
 	if (__builtin_cpu_supports("avx2"))
-		i = sum_bytes_avx2(bytes, n, sum, squares);
+		i = copy_bytes_avx2(out, bytes, n, sum, squares);
 #endif
 	for (; i < n; i++)
 	{
+		out[i] = bytes[i];
 		*sum += bytes[i];
 		*squares += (uint32) bytes[i] * bytes[i];
 	}

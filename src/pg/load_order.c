@@ -91,7 +91,8 @@ label_classes(HbLoad *load)
 static void
 integer_classes(HbLoad *load)
 {
-	HbIntegers *set = hb_integers_create(HB_MAX_CLASSES);
+	bool few = load->integers->n <= HB_AUTO_CLASSES;
+	HbIntegers *set = hb_integers_create(few ? HB_AUTO_CLASSES : HB_MAX_CLASSES);
 
 	for (uint64 i = 0; i < load->nrows; i++)
 		hb_integers_add(set, load->meta[i].target.integer);
@@ -212,7 +213,7 @@ hb_load_order(HbLoad *load)
 	uint64 n = load->nrows, start = 0;
 	int bits = 1;
 	uint32 *ends;
-	SortItem *items = palloc_extended(sizeof(SortItem) * n, MCXT_ALLOC_HUGE);
+	SortItem *items = hb_pages_alloc(load->context, sizeof(SortItem) * n);
 
 	while (bits < 24 && ((uint64) 4 << bits) < n)
 		bits++;
@@ -238,6 +239,6 @@ hb_load_order(HbLoad *load)
 	}
 	for (uint64 i = 0; i < n; i++)
 		load->order[i] = items[i].row;
-	pfree(items);
+	hb_pages_free(items);
 	pfree(ends);
 }

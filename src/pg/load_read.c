@@ -98,9 +98,12 @@ grow_rows(HbLoad *load)
 	if (load->nrows >= UINT32_MAX - 1)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many rows"),
 						errhint("Set options {\"max_rows\": n}.")));
-	load->meta = repalloc_huge(load->meta, capacity * sizeof(HbRowMeta));
+	load->meta = hb_pages_grow(load->context, load->meta, load->capacity * sizeof(HbRowMeta),
+							   capacity * sizeof(HbRowMeta));
 	if (load->moment_bytes > 0)
-		load->moments = repalloc_huge(load->moments, capacity * load->moment_bytes);
+		load->moments =
+			hb_pages_grow(load->context, load->moments, load->capacity * load->moment_bytes,
+						  capacity * load->moment_bytes);
 	load->capacity = capacity;
 }
 
@@ -259,10 +262,9 @@ put_bytes(HbLoad *load, HbLoadColumn *column, char *record, char *moments, Datum
 				 errdetail("Expected %d bytes, found %d.", column->length,
 						   (int) VARSIZE_ANY_EXHDR(bytes))));
 	prefetch_following(column, VARDATA_ANY(bytes));
-	memcpy(out, VARDATA_ANY(bytes), column->length);
+	hb_copy_bytes((uint8 *) out, (const uint8 *) VARDATA_ANY(bytes), column->length, &sum, &squares);
 	out[column->length] = 0;
 	put_digest(load, column, hb_hash128(out, column->length));
-	hb_sum_bytes((const uint8 *) out, column->length, &sum, &squares);
 	of_row.mean = sum;
 	of_row.squares = squares;
 	memcpy(moments + column->moments, &of_row, sizeof(of_row));
@@ -560,10 +562,11 @@ lay_out(HbLoad *load)
 	load->row_cost = load->record_bytes + 2 * sizeof(uint32);
 	place_tokens(load);
 	load->capacity = Max(1024, (uint64) Min(load->estimated_rows * 1.1, 1e6));
-	load->meta = palloc_extended(load->capacity * sizeof(HbRowMeta), MCXT_ALLOC_HUGE);
+	load->meta = hb_pages_alloc(load->context, load->capacity * sizeof(HbRowMeta));
 	if (load->moment_bytes > 0)
-		load->moments = palloc_extended(load->capacity * load->moment_bytes, MCXT_ALLOC_HUGE);
-	hb_file_start(&load->file, load->records_offset, load->record_bytes);
+		load->moments = hb_pages_alloc(load->context, load->capacity * load->moment_bytes);
+	hb_file_start(&load->file, load->records_offset, load->record_bytes,
+				  load->request->max_rows > 0 ? 0.0 : load->estimated_rows * load->record_bytes);
 	/* Zeroed: padding bytes of records are written, too. */
 	load->scratch = palloc0(load->record_bytes);
 	if (load->request->max_rows > 0)

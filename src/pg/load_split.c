@@ -219,6 +219,52 @@ repair_class(Split *split, uint32 class)
 		split_occurrences(split, class, from, to);
 }
 
+/*
+ * Where only one distinct row is left to train on while validation has others, no feature varies any more: each
+ * group is split by number of occurrence instead.
+ */
+static void
+split_groups(Split *split)
+{
+	HbLoad *load = split->load;
+	uint64 training = 0, end;
+
+	for (uint64 first = 0; first < load->nrows && training < 2; first = end)
+	{
+		end = first + 1;
+		while (end < load->nrows && same_group(load, first, end))
+			end++;
+		for (uint64 i = first; i < end; i++)
+			if (*part_at(load, i) == HB_PART_TRAIN)
+			{
+				training++;
+				break;
+			}
+	}
+	if (training >= 2)
+		return;
+	for (uint64 first = 0; first < load->nrows; first = end)
+	{
+		int64 n, validating;
+
+		end = first + 1;
+		while (end < load->nrows && same_group(load, first, end))
+			end++;
+		n = (int64) (end - first);
+		if (n < 2 || *part_at(load, first) == HB_PART_TEST)
+			continue;
+		validating = (int64) rint(load->request->validation * n);
+		validating = Max(1, Min(validating, n - 1));
+		for (int64 i = 0; i < n; i++)
+		{
+			HbPart to = i < validating ? HB_PART_VALIDATION : HB_PART_TRAIN;
+
+			move_row(split, first + i, to == HB_PART_TRAIN ? HB_PART_VALIDATION : HB_PART_TRAIN, to);
+		}
+		split->split_classes++;
+	}
+}
+
 static void
 note_repairs(Split *split)
 {
@@ -243,6 +289,7 @@ hb_load_split(HbLoad *load)
 {
 	Split split = {.load = load};
 	uint64 usable;
+	bool incomplete;
 
 	assign_parts(load);
 	usable = load->count[HB_PART_TRAIN] + load->count[HB_PART_VALIDATION];
@@ -250,14 +297,17 @@ hb_load_split(HbLoad *load)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to train"),
 						errdetail("Found " UINT64_FORMAT ", need at least %d.", usable,
 								  HB_MIN_ROWS)));
-	if (!count_classes(&split))
-		return;
-	index_classes(&split);
-	for (uint32 c = 0; c < load->nclasses; c++)
+	incomplete = count_classes(&split);
+	split_groups(&split);
+	if (incomplete)
 	{
-		if ((c & 1023) == 0)
-			CHECK_FOR_INTERRUPTS();
-		repair_class(&split, c);
+		index_classes(&split);
+		for (uint32 c = 0; c < load->nclasses; c++)
+		{
+			if ((c & 1023) == 0)
+				CHECK_FOR_INTERRUPTS();
+			repair_class(&split, c);
+		}
 	}
 	note_repairs(&split);
 }

@@ -14,7 +14,7 @@ typedef struct HbOptions
 	bool rounding_ceil;		 /* {"rounding": "ceil"}; default "floor" */
 	int64 max_rows;			 /* 0: all */
 	double clip;			 /* 5 */
-	int curve_points;		 /* 0: SPEC's default */
+	int curve_points;		 /* 0: the default rule of core/job.h */
 	int64 split_seed;		 /* 0 */
 	double test;			 /* 0: no test rows */
 	bool on_change_reload;	 /* {"on_change": "reload"}; default "error" */

@@ -60,12 +60,12 @@ typedef struct HbResolution
 	Oid user;
 	uint64 generation; /* of models and grants */
 	uint64 roles;      /* of role memberships */
-	uint64 completed;  /* transactions that the snapshot behind it counts as completed */
-	bool settled;      /* that snapshot saw all that the generation announced */
+	uint64 completed; /* transactions that the last snapshot it was used with counts as completed */
+	bool settled;     /* that snapshot saw all that the generation announced */
 } HbResolution;
 
 /* True while a lookup of the same name by the current user would give the same model. */
-extern bool hb_resolution_valid(const HbResolution *resolution);
+extern bool hb_resolution_valid(HbResolution *resolution);
 
 /*
  * The model that name means for the current user, version 0 being the current one.  One's own model

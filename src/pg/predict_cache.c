@@ -324,8 +324,14 @@ predictor_load(HbModelRow *row)
 /* ---- resolution ---- */
 
 bool
-hb_resolution_valid(const HbResolution *resolution)
+hb_resolution_valid(HbResolution *resolution)
 {
+	uint64 completed = GetActiveSnapshot()->snapXactCompletionCount;
+	bool same_snapshot = resolution->completed == completed;
+
+	/* Within a transaction messages are read when a new lock is taken; a new snapshot may need none. */
+	if (!same_snapshot)
+		AcceptInvalidationMessages();
 	if (resolution->user != GetUserId() || resolution->generation != hb_model_generation() ||
 		resolution->roles != role_generation)
 		return false;
@@ -334,8 +340,10 @@ hb_resolution_valid(const HbResolution *resolution)
 	 * An invalidation may arrive while an older snapshot is in use: what that snapshot found must not
 	 * outlive it.
 	 */
-	return resolution->settled ||
-		   resolution->completed == GetActiveSnapshot()->snapXactCompletionCount;
+	if (!resolution->settled && !same_snapshot)
+		return false;
+	resolution->completed = completed;
+	return true;
 }
 
 static void

@@ -1,5 +1,12 @@
 /*
- * space.h - search spaces: the grammar of SPEC section 2, parsed once, drawn from many times
+ * space.h - search spaces, parsed once, drawn from many times
+ *
+ *   space = {name: param, ...}
+ *   param = scalar | [choice, ...] | dist | {"cases": [dist with when, ...]}
+ *   dist  = {"type": "float", "low", "high", "log", "step", "grid", "when"} | {"type": "int", ...}
+ *         | {"type": "categorical", "choices", "when"} | {"type": "fixed", "value", "when"}
+ *         | {"name": "FloatDistribution" | "IntDistribution" | "CategoricalDistribution", "attributes": {...}}
+ *   when  = {parent: value | [values], ...}: all must hold; the parent must be active and match
  *
  * Knows nothing of model families.  Optuna's stored distributions are accepted beside our own form.
  */

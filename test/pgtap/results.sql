@@ -23,10 +23,10 @@ SELECT is(hyperband_wait(:study), 'done', 'a study of digits is done');
 SELECT is((SELECT count(*)::int FROM hyperband.bracket WHERE study_id = :study), 4, 'four brackets');
 SELECT results_eq(format('SELECT bracket, trials, min_resource, rungs FROM hyperband.bracket WHERE study_id = %s ORDER BY bracket DESC', :study),
 	'VALUES (3, 27, 1, 4), (2, 9, 3, 3), (1, 6, 9, 2), (0, 4, 27, 1)', 'as the plan says');
-SELECT results_eq(format('SELECT bracket, rung, count(*)::int, min(e.resource), max(e.resource) FROM hyperband.evaluation e JOIN hyperband.trial USING (trial_id) WHERE e.study_id = %s GROUP BY 1, 2 ORDER BY 1 DESC, 2', :study),
+SELECT results_eq(format('SELECT bracket, e.rung, count(*)::int, min(e.resource), max(e.resource) FROM hyperband.evaluation e JOIN hyperband.trial USING (trial_id) WHERE e.study_id = %s GROUP BY 1, 2 ORDER BY 1 DESC, 2', :study),
 	'SELECT bracket, rung, trials, resource, resource FROM hyperband_plan(27)', 'evaluations at every rung as the plan says');
 SELECT ok(bool_and(NOT coalesce(worse, false)), 'who is promoted is better than who is not') FROM (
-	SELECT max(loss) FILTER (WHERE promoted) > min(loss) FILTER (WHERE NOT promoted) AS worse
+	SELECT max(e.loss) FILTER (WHERE promoted) > min(e.loss) FILTER (WHERE NOT promoted) AS worse
 	FROM hyperband.evaluation e JOIN hyperband.trial USING (trial_id, study_id) WHERE study_id = :study GROUP BY bracket, e.rung) x;
 SELECT ok(bool_and(rank = expected), 'ranks follow the loss, ties the lower number') FROM (
 	SELECT e.rank, row_number() OVER (PARTITION BY t.bracket, e.rung ORDER BY e.loss, t.number) AS expected

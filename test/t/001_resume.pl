@@ -80,6 +80,9 @@ is(history($node, $study), $expected, 'with the history of the undisturbed study
 like(error_of($node, "SELECT hyperband_resume($study)"), qr/ERROR:  \w{5}:/, 'a finished study is not resumed');
 $study = training_study($node, $call);
 like(error_of($node, "SELECT hyperband_resume($study)"), qr/ERROR:  \w{5}:/, 'nor is a running one');
+like(error_of($node, "SELECT hyperband_drop($study)"), qr/ERROR:  55000/, 'nor is it dropped');
+$node->safe_psql('postgres', "SELECT hyperband_cancel($study)");
+wait_study($node, $study);
 $node->safe_psql('postgres', "SELECT hyperband_drop($study)");
 is($node->safe_psql('postgres', "SELECT count(*) FROM hyperband.trial WHERE study_id = $study"), 0, 'drop leaves no rows');
 ok(wait_for(sub { !trainers_of($node) }, 5), 'and no trainers');

@@ -47,6 +47,10 @@ open_setup(Setup *s, const HbFamily *family)
 	}
 	hb_tile_fill(&s->cohort, s->dataset.train, s->dataset.header->rows_train, &s->cohort.tile);
 	hb_next_group(&s->cohort, 0, &s->group);
+	/* with dropout all inputs of a unit may be gone: without a bias relu would stand at its kink */
+	for (uint32_t l = 0; l < s->cohort.members[0].network.shape.layers; l++)
+		for (size_t i = 0; i < s->cohort.members[0].network.layer[l].units; i++)
+			s->cohort.members[0].network.layer[l].b[i] = 0.1 + 0.01 * (double) i;
 }
 
 /* The loss of the mini-batch with the present weights, plus l2/2 |W|^2. */

@@ -1,0 +1,332 @@
+/*
+ * cohort_bench.c - trains one cohort as a trainer does and prints what it cost and what came out
+ *
+ * Built on demand by cohort.sh and reference.sh.  Output: one line of JSON with CPU seconds of the
+ * training call, rows, epochs and the train losses by trial and epoch.  --dump writes what a peer needs to
+ * train the same thing: inputs (float32), labels (uint32), the row order of each epoch (uint32), and each trial's
+ * learning rate and initial weights (float32: a layer's rows, then its biases).
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "core/host.h"
+#include "../unit/tap.h"
+#include "../unit/synthetic.h"
+#include "learn/network.h"
+
+#define MAX_TRIALS 64
+#define MAX_EPOCHS 64
+
+typedef struct Options
+{
+	const char *images, *labels, *dump, *provider;
+	uint32_t rows, inputs, classes; /* of a synthetic table */
+	int units, trials, epochs, batch;
+} Options;
+
+static double losses[MAX_TRIALS + 1][MAX_EPOCHS];
+
+static void
+stop(const char *what)
+{
+	fprintf(stderr, "cohort_bench: %s\n", what);
+	exit(1);
+}
+
+static unsigned char *
+read_idx(const char *path, size_t header, size_t *length)
+{
+	FILE *file = fopen(path, "rb");
+	unsigned char *bytes;
+
+	if (file == NULL)
+		stop(path);
+	fseek(file, 0, SEEK_END);
+	*length = (size_t) ftell(file) - header;
+	fseek(file, (long) header, SEEK_SET);
+	bytes = malloc(*length);
+	if (fread(bytes, 1, *length, file) != *length)
+		stop("short file");
+	fclose(file);
+	return bytes;
+}
+
+static void
+image_statistics(const unsigned char *pixels, size_t n, double *mean, double *deviation)
+{
+	double sum = 0, square = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		sum += pixels[i];
+		square += (double) pixels[i] * pixels[i];
+	}
+	*mean = sum / (double) n;
+	*deviation = sqrt(square / (double) n - *mean * *mean);
+}
+
+/* All rows train; the first 128 validate as well, so that the epoch's cost is training. */
+static HbDataset
+image_dataset(const Options *options)
+{
+	size_t npixels, nlabels, records = 512, targets, order, total;
+	unsigned char *pixels = read_idx(options->images, 16, &npixels), *base;
+	unsigned char *labels = read_idx(options->labels, 8, &nlabels);
+	uint32_t inputs = (uint32_t) (npixels / nlabels), *part;
+	HbDatasetHeader *header;
+	HbColumn *column;
+	HbDataset dataset;
+	HbStatus status;
+	double mean, deviation;
+
+	image_statistics(pixels, npixels, &mean, &deviation);
+	targets = records + (npixels + 63) / 64 * 64;
+	order = targets + (nlabels * 4 + 63) / 64 * 64;
+	total = order + ((nlabels + 128) * 4 + 63) / 64 * 64;
+	base = aligned_alloc(64, total);
+	memset(base, 0, total);
+	header = (HbDatasetHeader *) base;
+	*header = (HbDatasetHeader){.magic = HB_DATASET_MAGIC,
+								.version = HB_DATASET_VERSION,
+								.total_bytes = total,
+								.task = HB_TASK_CLASSIFICATION,
+								.outputs = 10,
+								.columns = 1,
+								.inputs = inputs,
+								.record_bytes = inputs,
+								.rows = nlabels,
+								.rows_train = nlabels,
+								.columns_offset = 256,
+								.records_offset = records,
+								.targets_offset = targets,
+								.order_offset = order};
+	column = (HbColumn *) (base + 256);
+	*column = (HbColumn){.kind = HB_COLUMN_BYTES,
+						 .length = (int32_t) inputs,
+						 .input_width = inputs,
+						 .clip = 5,
+						 .mean = mean,
+						 .scale = 1 / deviation};
+	memcpy(base + records, pixels, npixels);
+	part = (uint32_t *) (base + order);
+	for (uint32_t i = 0; i < nlabels; i++)
+	{
+		((uint32_t *) (base + targets))[i] = labels[i];
+		part[i] = i;
+	}
+	header->rows_validation = 128;
+	free(pixels);
+	free(labels);
+	hb_status_init(&status);
+	if (!hb_dataset_open(base, total, &dataset, &status))
+		stop(status.message);
+	return dataset;
+}
+
+static void
+write_file(const Options *options, const char *name, const void *bytes, size_t length)
+{
+	char path[1024];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/%s", options->dump, name);
+	file = fopen(path, "wb");
+	if (file == NULL || fwrite(bytes, 1, length, file) != length || fclose(file) != 0)
+		stop("could not write");
+}
+
+static void
+dump_data(const Options *options, const HbDataset *dataset, uint64_t seed)
+{
+	const HbDatasetHeader *header = dataset->header;
+	HbEncoder encoder = {header->columns, header->inputs, dataset->columns, NULL};
+	uint32_t n = (uint32_t) header->rows_train;
+	float *x = malloc((size_t) n * header->inputs * sizeof(float));
+	uint32_t *order = malloc((size_t) n * options->epochs * sizeof(uint32_t));
+	uint32_t *labels = malloc(n * sizeof(uint32_t));
+
+	hb_encode_rows(&encoder, dataset, dataset->train, n, x, header->inputs);
+	for (uint32_t i = 0; i < n; i++)
+		labels[i] = ((const uint32_t *) dataset->targets)[dataset->train[i]];
+	for (int epoch = 0; epoch < options->epochs; epoch++)
+		hb_random_permutation(seed, HB_STREAM_ORDER, (uint64_t) epoch, order + (size_t) n * epoch,
+							  n);
+	write_file(options, "x.f32", x, (size_t) n * header->inputs * sizeof(float));
+	write_file(options, "labels.u32", labels, n * sizeof(uint32_t));
+	write_file(options, "order.u32", order, (size_t) n * options->epochs * sizeof(uint32_t));
+	free(x);
+	free(order);
+	free(labels);
+}
+
+static void
+dump_weights(const Options *options, const HbFamily *family, const HbDataset *dataset,
+			 const HbJobTrial *trials, uint64_t seed)
+{
+	HbProblem problem = synthetic_problem(dataset);
+	HbTraining training;
+	size_t count, at = 0;
+	float *all;
+
+	hb_network_configure(family, &problem, trials[0].params, &training);
+	count = hb_shape_weights(&training.shape);
+	all = malloc((count + 1) * (size_t) options->trials * sizeof(float));
+	for (int i = 0; i < options->trials; i++)
+	{
+		HbNetwork network;
+		HbArena arena;
+		HbStatus status;
+
+		hb_network_configure(family, &problem, trials[i].params, &training);
+		hb_arena_init(&arena, &hb_host_malloc);
+		hb_network_lay_out(&network, &training.shape);
+		if (!hb_network_alloc(&arena, &network, 0, 0, &status) ||
+			!hb_network_init(&arena, &network, seed, trials[i].number, &status))
+			stop("out of memory");
+		all[at++] = (float) training.learning_rate;
+		for (uint32_t l = 0; l < training.shape.layers; l++)
+		{
+			for (size_t u = 0; u < network.layer[l].units; u++, at += network.layer[l].inputs)
+				memcpy(all + at, network.layer[l].w + u * network.layer[l].stride,
+					   network.layer[l].inputs * sizeof(float));
+			memcpy(all + at, network.layer[l].b, network.layer[l].units * sizeof(float));
+			at += network.layer[l].units;
+		}
+		hb_arena_free(&arena);
+	}
+	write_file(options, "weights.f32", all, at * sizeof(float));
+	free(all);
+}
+
+static bool
+record_curve(void *context, const HbCurvePoint *point)
+{
+	if (point->trial <= MAX_TRIALS && point->resource <= MAX_EPOCHS)
+		losses[point->trial][point->resource - 1] = point->train_loss;
+	return true;
+}
+
+static double
+cpu_seconds(void)
+{
+	struct rusage self, children;
+
+	getrusage(RUSAGE_SELF, &self);
+	getrusage(RUSAGE_CHILDREN, &children);
+	return (double) (self.ru_utime.tv_sec + self.ru_stime.tv_sec + children.ru_utime.tv_sec +
+					 children.ru_stime.tv_sec) +
+		   1e-6 * (double) (self.ru_utime.tv_usec + self.ru_stime.tv_usec +
+							children.ru_utime.tv_usec + children.ru_stime.tv_usec);
+}
+
+static void
+parse(int argc, char **argv, Options *options)
+{
+	*options = (Options){.trials = 1, .epochs = 1, .batch = 128};
+	for (int i = 1; i + 1 < argc; i += 2)
+	{
+		const char *name = argv[i], *value = argv[i + 1];
+
+		if (strcmp(name, "--images") == 0)
+			options->images = value;
+		else if (strcmp(name, "--labels") == 0)
+			options->labels = value;
+		else if (strcmp(name, "--dump") == 0)
+			options->dump = value;
+		else if (strcmp(name, "--provider") == 0)
+			options->provider = value;
+		else if (strcmp(name, "--synthetic") == 0)
+			sscanf(value, "%u,%u,%u", &options->rows, &options->inputs, &options->classes);
+		else if (strcmp(name, "--units") == 0)
+			options->units = atoi(value);
+		else if (strcmp(name, "--trials") == 0)
+			options->trials = atoi(value);
+		else if (strcmp(name, "--epochs") == 0)
+			options->epochs = atoi(value);
+		else if (strcmp(name, "--batch") == 0)
+			options->batch = atoi(value);
+		else
+			stop("unknown option");
+	}
+	if (options->trials > MAX_TRIALS || options->epochs > MAX_EPOCHS)
+		stop("too many trials or epochs");
+}
+
+int
+main(int argc, char **argv)
+{
+	const uint64_t seed = 1;
+	Options options;
+	HbDataset dataset;
+	const HbFamily *family;
+	const HbProvider *provider;
+	HbJobTrial trials[MAX_TRIALS];
+	HbJobResult result = {0};
+	HbStatus status;
+	double began, spent;
+
+	parse(argc, argv, &options);
+	dataset = options.images
+				  ? image_dataset(&options)
+				  : synthetic_dataset(options.rows, options.inputs, options.classes, 5);
+	family = hb_family_find(options.units ? "mlp" : "linear");
+	provider = options.provider ? hb_provider_find(options.provider) : hb_provider_best();
+	if (provider == NULL)
+		stop("no such provider here");
+	for (int i = 0; i < options.trials; i++)
+	{
+		/* momentum 0.9, from 0.001 to 0.01 */
+		double rate = 0.001 * pow(10.0, options.trials > 1 ? (double) i / (options.trials - 1) : 0.5);
+
+		trials[i] = (HbJobTrial){.number = (uint64_t) i + 1};
+		if (options.units)
+			set_params(family, &dataset, trials[i].params, "optimizer", 1.0, "learning_rate", rate,
+					   "l2", 0.0, "schedule", 0.0, "batch_size", (double) options.batch, "layers",
+					   1.0, "units", (double) options.units, NULL);
+		else
+			set_params(family, &dataset, trials[i].params, "optimizer", 1.0, "learning_rate", rate,
+					   "l2", 0.0, "schedule", 0.0, "batch_size", (double) options.batch, NULL);
+	}
+	if (options.dump)
+	{
+		dump_data(&options, &dataset, seed);
+		dump_weights(&options, family, &dataset, trials, seed);
+	}
+	hb_status_init(&status);
+	{
+		HbTrainContext context = {.host = &hb_host_malloc,
+								  .provider = provider,
+								  .dataset = &dataset,
+								  .curve = record_curve};
+		HbJob job = {.id = 1,
+					 .kind = HB_JOB_TRAIN,
+					 .metric = HB_METRIC_ERROR,
+					 .seed = seed,
+					 .to_resource = (uint32_t) options.epochs,
+					 .max_resource = (uint32_t) options.epochs,
+					 .curve_points = 1,
+					 .ntrials = (uint32_t) options.trials,
+					 .trials = trials};
+
+		began = cpu_seconds();
+		if (!family->train(&context, &job, &result, &status))
+			stop(status.message);
+		spent = cpu_seconds() - began;
+	}
+	printf("{\"provider\": \"%s\", \"seconds\": %.6f, \"rows\": %llu, \"inputs\": %u, \"classes\": %u, "
+		   "\"epochs\": %d, \"losses\": [",
+		   provider->name, spent, (unsigned long long) dataset.header->rows_train,
+		   dataset.header->inputs, dataset.header->outputs, options.epochs);
+	for (int i = 0; i < options.trials; i++)
+	{
+		printf("%s[", i ? ", " : "");
+		for (int epoch = 0; epoch < options.epochs; epoch++)
+			printf("%s%.9g", epoch ? ", " : "", losses[i + 1][epoch]);
+		printf("]");
+	}
+	printf("]}\n");
+	return 0;
+}

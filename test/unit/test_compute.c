@@ -1,0 +1,336 @@
+/*
+ * test_compute.c - every operation of every provider against plain loops in double, and the vector
+ * functions against libm
+ */
+#include "tap.h"
+#include "compute/provider.h"
+#include "compute/vecmath.h"
+#include "core/rng.h"
+
+static uint32_t draws;
+
+static float *
+random_floats(size_t n)
+{
+	float *x = aligned_alloc(64, (n * sizeof(float) + 127) / 64 * 64);
+
+	hb_random_normals(9, HB_STREAM_SPACE, draws++, x, n);
+	return x;
+}
+
+static double
+product_error(const HbProvider *provider, size_t m, size_t n, size_t k, bool transposed, size_t width,
+			  bool bias)
+{
+	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD;
+	size_t lda = transposed ? hb_stride(m) : hb_stride(k);
+	float *a = random_floats((transposed ? k : m) * lda), *x = random_floats(columns * k);
+	float *b = calloc(hb_packed_size(k, columns, width), sizeof(float)), *c = random_floats(m * columns);
+	float *offset = random_floats(m);
+	double worst = 0;
+	HbProduct p = {.m = m,
+				   .n = columns,
+				   .k = k,
+				   .a = a,
+				   .a_row = transposed ? 1 : lda,
+				   .a_col = transposed ? lda : 1,
+				   .b = b,
+				   .b_row = width ? width : columns,
+				   .b_width = width ? width : columns,
+				   .b_panel = width * k,
+				   .c = c,
+				   .c_row = columns,
+				   .bias = bias ? offset : NULL};
+
+	hb_pack_gradient(x, k, columns, columns, width, b);
+	provider->product(&p);
+	for (size_t i = 0; i < m; i++)
+		for (size_t j = 0; j < n; j++)
+		{
+			double sum = bias ? offset[i] : 0;
+
+			for (size_t l = 0; l < k; l++)
+				sum += (double) a[transposed ? l * lda + i : i * lda + l] * x[l * columns + j];
+			worst = fmax(worst, fabs(sum - c[i * columns + j]) / sqrt((double) k));
+		}
+	free(a);
+	free(x);
+	free(b);
+	free(c);
+	free(offset);
+	return worst;
+}
+
+static void
+check_products(const HbProvider *provider)
+{
+	static const size_t shapes[][3] = {{1, 16, 1},	 {5, 128, 30},	{7, 48, 300}, {12, 784, 128},
+									   {13, 80, 17}, {60, 128, 784}, {128, 33, 40}};
+	double worst = 0;
+
+	for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++)
+		for (int variant = 0; variant < 8; variant++)
+			worst = fmax(worst, product_error(provider, shapes[s][0], shapes[s][1], shapes[s][2],
+											  variant & 1, variant & 2 ? HB_PANEL : 0, variant & 4));
+	for (size_t m = 1; m <= 26; m++)
+		worst = fmax(worst, product_error(provider, m, 48, 9, m & 1, HB_PANEL, true));
+	ok(worst < 1e-5, "%s: products: %.1e", provider->name, worst);
+}
+
+static void
+check_layout(const HbProvider *provider)
+{
+	static const size_t sizes[][2] = {{1, 1}, {16, 16}, {20, 37}, {33, 5}, {128, 100}};
+	bool right = true;
+
+	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
+	{
+		size_t rows = sizes[s][0], cols = sizes[s][1], to_row = hb_stride(rows);
+		float *x = random_floats(rows * cols), *y = random_floats(cols * to_row);
+		float *packed = calloc(hb_packed_size(cols, rows + HB_PAD, HB_PANEL), sizeof(float));
+
+		provider->transpose(x, rows, cols, cols, y, to_row);
+		hb_pack_forward(provider, x, rows, cols, cols, HB_PANEL, packed);
+		for (size_t j = 0; j < cols; j++)
+			for (size_t i = 0; i < (rows + HB_PAD - 1) / HB_PAD * HB_PAD; i++)
+			{
+				float expected = i < rows ? x[i * cols + j] : 0;
+
+				right = right && y[j * to_row + i] == expected &&
+						packed[i / HB_PANEL * HB_PANEL * cols + j * HB_PANEL + i % HB_PANEL] ==
+							expected;
+			}
+		free(x);
+		free(y);
+		free(packed);
+	}
+	ok(right, "%s: transposition and packing", provider->name);
+}
+
+static void
+check_activations(const HbProvider *provider)
+{
+	size_t n = 1024;
+	float *z = random_floats(n), *a = random_floats(n), *d = random_floats(n), *w = random_floats(n);
+
+	for (int f = 0; f < HB_ACTIVATION_COUNT; f++)
+	{
+		double worst = 0, slope = 0;
+
+		memcpy(w, z, n * sizeof(float));
+		for (size_t i = 0; i < n; i++)
+			d[i] = 2;
+		provider->activate((HbActivation) f, w, a, n);
+		provider->activate_back((HbActivation) f, w, a, d, n);
+		for (size_t i = 0; i < n; i++)
+		{
+			double x = z[i], cdf = 0.5 * erfc(-x / sqrt(2)), s = 1 / (1 + exp(-x));
+			double value[] = {x > 0 ? x : 0, tanh(x), s, x * cdf};
+			double derivative[] = {x > 0, 1 - tanh(x) * tanh(x), s * (1 - s),
+								   cdf + x * exp(-x * x / 2) / sqrt(2 * M_PI)};
+
+			worst = fmax(worst, fabs(a[i] - value[f]));
+			slope = fmax(slope, fabs(d[i] / 2 - derivative[f]));
+		}
+		ok(worst < 1e-6 && slope < 2e-6, "%s: activation %d: %.1e, derivative %.1e", provider->name, f,
+		   worst, slope);
+	}
+	a[0] = NAN;
+	for (int f = 0; f < HB_ACTIVATION_COUNT; f++)
+	{
+		z[0] = NAN;
+		provider->activate((HbActivation) f, z, a, 16);
+		ok(isnan(a[0]), "%s: activation %d of NaN is NaN", provider->name, f);
+	}
+	free(z);
+	free(a);
+	free(d);
+	free(w);
+}
+
+typedef struct LossCase
+{
+	const char *name;
+	double (*sum)(const HbScores *);
+	size_t outputs;
+} LossCase;
+
+/* Loss and gradient of one sample by the definition, in double. */
+static double
+plain_loss(const LossCase *kind, const float *z, size_t ld, uint32_t y, float target, double *d)
+{
+	double top = -INFINITY, total = 0, margin;
+	size_t rival = y == 0 ? 1 : 0;
+
+	memset(d, 0, kind->outputs * sizeof(double));
+	if (kind->name[0] == 's')
+		return d[0] = z[0] - target, 0.5 * d[0] * d[0];
+	if (kind->name[0] == 'h' && kind->outputs == 1)
+	{
+		double s = y ? 1 : -1;
+
+		d[0] = s * z[0] < 1 ? -s : 0;
+		return fmax(0, 1 - s * z[0]);
+	}
+	for (size_t c = 0; c < kind->outputs; c++)
+	{
+		top = fmax(top, z[c * ld]);
+		if (c != y && z[c * ld] > z[rival * ld])
+			rival = c;
+	}
+	if (kind->name[0] == 'h')
+	{
+		margin = 1.0 + z[rival * ld] - z[y * ld];
+		if (margin > 0)
+			d[rival] = 1, d[y] = -1;
+		return fmax(0, margin);
+	}
+	for (size_t c = 0; c < kind->outputs; c++)
+		total += exp(z[c * ld] - top);
+	for (size_t c = 0; c < kind->outputs; c++)
+		d[c] = exp(z[c * ld] - top) / total - (c == y);
+	return log(total) + top - z[y * ld];
+}
+
+static void
+check_losses(const HbProvider *provider)
+{
+	const LossCase cases[] = {{"cross_entropy", provider->cross_entropy, 2},
+							  {"cross_entropy", provider->cross_entropy, 10},
+							  {"hinge", provider->hinge, 1},
+							  {"hinge", provider->hinge, 5},
+							  {"squared", provider->squared, 1}};
+	size_t ld = 112, n = 99;
+	uint32_t labels[99];
+	float *z = random_floats(10 * ld), *d = random_floats(10 * ld), *targets = random_floats(n);
+	float *scratch = random_floats(3 * ld);
+
+	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++)
+	{
+		HbScores scores = {cases[k].outputs, n, ld, z, d, labels, targets, scratch};
+		double expected = 0, got, worst = 0, gradient[10];
+
+		for (size_t s = 0; s < n; s++)
+			labels[s] = (uint32_t) (s * 7 % (cases[k].outputs > 1 ? cases[k].outputs : 2));
+		got = cases[k].sum(&scores);
+		for (size_t s = 0; s < n; s++)
+		{
+			expected += plain_loss(&cases[k], z + s, ld, labels[s], targets[s], gradient);
+			for (size_t c = 0; c < cases[k].outputs; c++)
+				worst = fmax(worst, fabs(d[c * ld + s] * (double) n - gradient[c]));
+		}
+		ok(fabs(got - expected) < 1e-5 * n && worst < 2e-6, "%s: %s of %zu: %.1e, gradient %.1e",
+		   provider->name, cases[k].name, cases[k].outputs, fabs(got - expected), worst);
+		scores.d = NULL;
+		ok(fabs(cases[k].sum(&scores) - got) < 1e-5, "%s: %s of %zu without a gradient",
+		   provider->name, cases[k].name, cases[k].outputs);
+		z[3] = INFINITY;
+		if (cases[k].outputs == 10)
+			ok(!isfinite(cases[k].sum(&scores)), "%s: an infinite score shows", provider->name);
+		z[3] = NAN;
+		ok(!isfinite(cases[k].sum(&scores)), "%s: %s of %zu: so does a NaN", provider->name,
+		   cases[k].name, cases[k].outputs);
+		z[3] = 0.5f;
+	}
+	free(z);
+	free(d);
+	free(targets);
+	free(scratch);
+}
+
+static void
+check_rest(const HbProvider *provider)
+{
+	size_t ld = 48, n = 37;
+	float *z = random_floats(6 * ld), *p = random_floats(6 * ld), *scratch = random_floats(3 * ld);
+	float sums[6];
+	uint16_t words[48];
+	double worst = 0, row = 0;
+	bool dropped = true;
+
+	memcpy(p, z, 6 * ld * sizeof(float));
+	provider->softmax(p, 6, n, ld, scratch);
+	for (size_t s = 0; s < n; s++)
+	{
+		double total = 0;
+
+		for (int c = 0; c < 6; c++)
+			total += exp(z[c * ld + s]);
+		for (int c = 0; c < 6; c++)
+			worst = fmax(worst, fabs(exp(z[c * ld + s]) / total - p[c * ld + s]));
+	}
+	ok(worst < 1e-6, "%s: softmax: %.1e", provider->name, worst);
+	provider->row_sums(z, 6, n, ld, sums);
+	for (int c = 0; c < 6; c++)
+	{
+		double total = 0;
+
+		for (size_t s = 0; s < n; s++)
+			total += z[c * ld + s];
+		row = fmax(row, fabs(total - sums[c]));
+	}
+	ok(row < 1e-5, "%s: sums of rows: %.1e", provider->name, row);
+	for (int i = 0; i < 48; i++)
+		words[i] = (uint16_t) (i * 1371);
+	provider->drop(words, 30000, 2, z, p, 48);
+	for (int i = 0; i < 48; i++)
+		dropped = dropped && p[i] == (words[i] >= 30000 ? 2 * z[i] : 0);
+	ok(dropped, "%s: dropout", provider->name);
+	free(z);
+	free(p);
+	free(scratch);
+}
+
+/* Relative errors over dense ranges. */
+static void
+check_functions(void)
+{
+	double e = 0, l = 0, t = 0, f = 0;
+
+	for (int i = -870000; i <= 870000; i++)
+	{
+		float x = (float) i * 1e-4f;
+
+		e = fmax(e, fabs(hb_exp(x) / exp((double) x) - 1));
+	}
+	for (int i = 0; i < 1000000; i++)
+	{
+		float x = 1 + (float) i * 1e-3f, y = (float) (i - 500000) * 2e-5f;
+
+		if (i > 0)
+			l = fmax(l, fabs(hb_log1up(x) / log((double) x) - 1));
+		if (y != 0)
+		{
+			t = fmax(t, fabs(hb_tanh(y) / tanh((double) y) - 1));
+			f = fmax(f, fabs(hb_erf(y) / erf((double) y) - 1));
+		}
+	}
+	ok(e < 2e-7, "exp on [-87, 87]: relative error %.1e", e);
+	ok(l < 3e-7, "log on [1, 1000]: %.1e", l);
+	ok(t < 5e-7, "tanh on [-10, 10]: %.1e", t);
+	ok(f < 5e-7, "erf on [-10, 10]: %.1e", f);
+	ok(hb_log1up(1) == 0 && isnan(hb_log1up(NAN)) && isnan(hb_log1up(INFINITY)) &&
+		   isnan(hb_exp(NAN)) && isnan(hb_tanh(NAN)) && isnan(hb_erf(NAN)),
+	   "NaN stays NaN");
+}
+
+int
+main(void)
+{
+	check_functions();
+	for (int i = 0; i < hb_nproviders; i++)
+	{
+		const HbProvider *provider = hb_providers[i];
+
+		if (provider == NULL || !provider->available())
+			continue;
+		check_products(provider);
+		check_layout(provider);
+		check_activations(provider);
+		check_losses(provider);
+		check_rest(provider);
+	}
+	ok(hb_provider_find("reference") != NULL && hb_provider_find("abacus") == NULL,
+	   "providers are found by name");
+	return tap_done();
+}
