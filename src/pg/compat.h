@@ -36,14 +36,6 @@
 #define hb_create_wait_event_set(context, n) CreateWaitEventSet((context), (n))
 #endif
 
-/* How many transactions have completed, as snapshots count them; 17 renamed the structure. */
-#include "access/transam.h"
-#if PG_VERSION_NUM >= 170000
-#define hb_xact_completion_count() (TransamVariables->xactCompletionCount)
-#else
-#define hb_xact_completion_count() (ShmemVariableCache->xactCompletionCount)
-#endif
-
 /* 18 dropped the argument that says a portal is run once. Needs executor/executor.h. */
 #if PG_VERSION_NUM >= 180000
 #define hb_executor_run(descriptor) ExecutorRun((descriptor), ForwardScanDirection, 0)

@@ -24,32 +24,33 @@ static const struct
 {
 	const char *name;
 	Oid type;
+	HbColumnKind kind; /* as hb_field_kind() has it: reading an encoder needs no catalog */
 } field_types[] = {
-	{"smallint", INT2OID},
-	{"integer", INT4OID},
-	{"bigint", INT8OID},
-	{"real", FLOAT4OID},
-	{"double precision", FLOAT8OID},
-	{"numeric", NUMERICOID},
-	{"boolean", BOOLOID},
-	{"text", TEXTOID},
-	{"character varying", VARCHAROID},
-	{"character", BPCHAROID},
-	{"name", NAMEOID},
-	{"uuid", UUIDOID},
-	{"date", DATEOID},
-	{"time without time zone", TIMEOID},
-	{"time with time zone", TIMETZOID},
-	{"timestamp without time zone", TIMESTAMPOID},
-	{"timestamp with time zone", TIMESTAMPTZOID},
-	{"interval", INTERVALOID},
-	{"bytea", BYTEAOID},
-	{"smallint[]", INT2ARRAYOID},
-	{"integer[]", INT4ARRAYOID},
-	{"bigint[]", INT8ARRAYOID},
-	{"real[]", FLOAT4ARRAYOID},
-	{"double precision[]", FLOAT8ARRAYOID},
-	{"numeric[]", NUMERICARRAYOID},
+	{"smallint", INT2OID, HB_COLUMN_FLOAT},
+	{"integer", INT4OID, HB_COLUMN_DOUBLE},
+	{"bigint", INT8OID, HB_COLUMN_DOUBLE},
+	{"real", FLOAT4OID, HB_COLUMN_FLOAT},
+	{"double precision", FLOAT8OID, HB_COLUMN_DOUBLE},
+	{"numeric", NUMERICOID, HB_COLUMN_DOUBLE},
+	{"boolean", BOOLOID, HB_COLUMN_CATEGORY},
+	{"text", TEXTOID, HB_COLUMN_CATEGORY},
+	{"character varying", VARCHAROID, HB_COLUMN_CATEGORY},
+	{"character", BPCHAROID, HB_COLUMN_CATEGORY},
+	{"name", NAMEOID, HB_COLUMN_CATEGORY},
+	{"uuid", UUIDOID, HB_COLUMN_CATEGORY},
+	{"date", DATEOID, HB_COLUMN_FLOAT},
+	{"time without time zone", TIMEOID, HB_COLUMN_DOUBLE},
+	{"time with time zone", TIMETZOID, HB_COLUMN_DOUBLE},
+	{"timestamp without time zone", TIMESTAMPOID, HB_COLUMN_DOUBLE},
+	{"timestamp with time zone", TIMESTAMPTZOID, HB_COLUMN_DOUBLE},
+	{"interval", INTERVALOID, HB_COLUMN_DOUBLE},
+	{"bytea", BYTEAOID, HB_COLUMN_BYTES},
+	{"smallint[]", INT2ARRAYOID, HB_COLUMN_FLOATS},
+	{"integer[]", INT4ARRAYOID, HB_COLUMN_FLOATS},
+	{"bigint[]", INT8ARRAYOID, HB_COLUMN_FLOATS},
+	{"real[]", FLOAT4ARRAYOID, HB_COLUMN_FLOATS},
+	{"double precision[]", FLOAT8ARRAYOID, HB_COLUMN_FLOATS},
+	{"numeric[]", NUMERICARRAYOID, HB_COLUMN_FLOATS},
 };
 
 static const char *const kind_names[] = {"float", "double", "category", "bytes", "floats"};
@@ -86,9 +87,8 @@ put_number(JsonbParseState **state, const char *key, double number)
 
 	put_key(state, key);
 	value.type = jbvNumeric;
-	value.val.numeric =
-		DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text),
-											ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	value.val.numeric = DatumGetNumeric(DirectFunctionCall3(
+		numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 	pushJsonbValue(state, WJB_VALUE, &value);
 }
 
@@ -204,13 +204,8 @@ static Oid
 type_by_name(const char *name, HbColumnKind kind)
 {
 	for (int i = 0; i < lengthof(field_types); i++)
-	{
-		HbColumnKind own;
-
-		if (strcmp(field_types[i].name, name) == 0 && hb_field_kind(field_types[i].type, &own) &&
-			own == kind)
+		if (strcmp(field_types[i].name, name) == 0 && field_types[i].kind == kind)
 			return field_types[i].type;
-	}
 	switch (kind)
 	{
 		case HB_COLUMN_CATEGORY:

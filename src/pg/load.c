@@ -61,7 +61,7 @@ hb_load(const HbLoadRequest *request, MemoryContext result_context)
 						 " bytes in %.4f s of CPU time",
 						 load->read + load->skipped, load->ncolumns,
 						 load->nrows * (uint64) load->record_bytes, result->cpu_seconds),
-				  errhidestmt(true)));
+				  errhidestmt(true), errhidecontext(true)));
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(context);
 	return result;

@@ -51,9 +51,9 @@ parse_task(const char *task)
 		return HB_TASK_CLASSIFICATION;
 	if (strcmp(task, "regression") == 0)
 		return HB_TASK_REGRESSION;
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("unrecognized task \"%s\"", task),
-					errhint("Available tasks are classification and regression.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unrecognized task \"%s\"", task),
+			 errhint("Available tasks are classification and regression.")));
 	return -1;
 }
 
@@ -217,11 +217,10 @@ check_feature_type(HbLoadField *field, bool own_list)
 {
 	if (hb_field_kind(field->type, &field->kind))
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("column \"%s\" has type %s, which cannot be used as a feature", field->name,
-					format_type_be(field->declared)),
-			 own_list ? errhint("List the columns to train on in \"features\".") : 0));
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("column \"%s\" has type %s, which cannot be used as a feature",
+						   field->name, format_type_be(field->declared)),
+					own_list ? errhint("List the columns to train on in \"features\".") : 0));
 }
 
 static HbTargetKind

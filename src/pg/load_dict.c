@@ -93,8 +93,8 @@ compare_labels(const void *a, const void *b, void *arg)
 uint32 *
 hb_dict_sorted(const HbDict *dict)
 {
-	uint32 *sorted = MemoryContextAllocHuge(CurrentMemoryContext,
-											sizeof(uint32) * Max((Size) dict->nlevels, 1));
+	uint32 *sorted =
+		MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32) * Max((Size) dict->nlevels, 1));
 
 	for (uint32 i = 0; i < dict->nlevels; i++)
 		sorted[i] = i;

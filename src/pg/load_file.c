@@ -19,7 +19,8 @@
 #define PAGE_BYTES 4096
 #define FLUSH_BYTES (128 * 1024)
 #define HUGE_BYTES ((size_t) 2 * 1024 * 1024)
-#define WINDOW_BYTES (2 * HUGE_BYTES) /* a record that begins in the first half may end in the second */
+#define WINDOW_BYTES                                                                               \
+	(2 * HUGE_BYTES) /* a record that begins in the first half may end in the second */
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -54,7 +55,8 @@ write_failed(void)
 	if (errno == ENOSPC || errno == ENOMEM)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 						errdetail("Training data could not be kept in memory.")));
-	ereport(ERROR, (errcode_for_file_access(), errmsg("could not keep training data in memory: %m")));
+	ereport(ERROR,
+			(errcode_for_file_access(), errmsg("could not keep training data in memory: %m")));
 }
 
 void
@@ -115,7 +117,8 @@ open_window(HbLoadFile *file, uint64 position, bool half)
 	uint64 end = position + WINDOW_BYTES;
 	char *address;
 
-	file->reserved = mmap(NULL, WINDOW_BYTES + HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	file->reserved =
+		mmap(NULL, WINDOW_BYTES + HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (file->reserved == MAP_FAILED)
 		return false;
 	file->window = (char *) TYPEALIGN(HUGE_BYTES, file->reserved);
@@ -226,12 +229,11 @@ hb_file_flush(HbLoadFile *file, bool all)
 char *
 hb_file_map(HbLoadFile *file, size_t length, bool writable)
 {
-	void *map = mmap(NULL, length, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
-					 file->fd, 0);
+	void *map =
+		mmap(NULL, length, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, file->fd, 0);
 
 	if (map == MAP_FAILED)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("could not map training data: %m")));
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("could not map training data: %m")));
 	file->map = map;
 	file->map_length = length;
 	return map;
@@ -250,7 +252,8 @@ void
 hb_file_seal(HbLoadFile *file, uint64 total)
 {
 	/* Huge pages stay whole. */
-	if (ftruncate(file->fd, (off_t) TYPEALIGN64(total > HUGE_BYTES ? HUGE_BYTES : PAGE_BYTES, total)) != 0)
+	if (ftruncate(file->fd,
+				  (off_t) TYPEALIGN64(total > HUGE_BYTES ? HUGE_BYTES : PAGE_BYTES, total)) != 0)
 		write_failed();
 	if (fcntl(file->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
 		ereport(ERROR, (errcode_for_file_access(), errmsg("could not seal training data: %m")));

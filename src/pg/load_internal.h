@@ -19,7 +19,8 @@
 #define HB_MIN_ROWS 20
 #define HB_MAX_FEATURES 1600
 #define HB_MAX_CLASSES 65535
-#define HB_AUTO_CLASSES 20 /* integers of more distinct values are regression unless told otherwise */
+#define HB_AUTO_CLASSES                                                                            \
+	20 /* integers of more distinct values are regression unless told otherwise */
 #define HB_NO_LENGTH (-1)
 
 /* load_check.c: the columns, as the catalog has them. */
@@ -34,7 +35,7 @@ typedef struct HbLoadField
 {
 	char *name;
 	Oid declared; /* the column's own type, for messages */
-	Oid type;	  /* base type */
+	Oid type;     /* base type */
 	HbColumnKind kind;
 } HbLoadField;
 
@@ -42,15 +43,15 @@ typedef struct HbLoadPlan
 {
 	Oid relation;
 	char *relation_name; /* for messages: unqualified */
-	char *qualified;	 /* schema.name, quoted as identifiers are */
+	char *qualified;     /* schema.name, quoted as identifiers are */
 	int nfields;
 	HbLoadField *fields; /* in feature order */
 	HbLoadField target;
 	HbTargetKind target_kind;
 	int task; /* HbTask, or -1: decided by the data */
 	bool row_security;
-	bool own_list;		/* features was NULL */
-	List *left_out;		/* names of columns left out, char * */
+	bool own_list;  /* features was NULL */
+	List *left_out; /* names of columns left out, char * */
 } HbLoadPlan;
 
 /* Opens, checks and closes the relation, keeping the lock. Raises. */
@@ -61,7 +62,7 @@ typedef struct HbLevel
 {
 	const char *label; /* terminated */
 	uint32 length;
-	uint64 count;		 /* in the training rows */
+	uint64 count; /* in the training rows */
 	HbHash128 hash;
 } HbLevel;
 
@@ -106,24 +107,24 @@ extern void hb_pages_free(void *pages);
 /* load_file.c: the memfd. */
 typedef struct HbLoadFile
 {
-	int fd; /* -1: none */
+	int fd;       /* -1: none */
 	char *buffer; /* own_buffer, or the window */
 	char *own_buffer;
-	char *window;  /* into the file, NULL: none */
+	char *window;   /* into the file, NULL: none */
 	char *reserved; /* around it, for alignment */
 	bool try_huge;
 	size_t used;
 	size_t threshold; /* flushed when used reaches it */
 	uint64 position;  /* of the buffer in the file, a multiple of the page size */
-	void *map;		  /* MAP_FAILED: none */
+	void *map;        /* MAP_FAILED: none */
 	size_t map_length;
 	MemoryContextCallback callback;
 } HbLoadFile;
 
 /* Opens a memfd that is closed again when context goes, unless hb_file_release() came first. */
 extern void hb_file_open(HbLoadFile *file, MemoryContext context);
-extern void hb_file_start(HbLoadFile *file, uint64 position, size_t record_bytes,
-						  double expected_bytes);
+extern void
+hb_file_start(HbLoadFile *file, uint64 position, size_t record_bytes, double expected_bytes);
 extern void hb_file_flush(HbLoadFile *file, bool all);
 extern void hb_file_write_at(HbLoadFile *file, uint64 position, const void *bytes, size_t length);
 extern char *hb_file_map(HbLoadFile *file, size_t length, bool writable);
@@ -168,11 +169,11 @@ typedef enum HbLoadOp
 typedef struct HbLoadColumn
 {
 	HbLoadOp op;
-	bool single;   /* kept as float32 */
-	bool flagged;  /* array or bytea */
-	int length;	   /* elements; HB_NO_LENGTH until the first value of an array is seen */
-	uint32 offset; /* in the record */
-	uint32 token;  /* in the row's tokens */
+	bool single;    /* kept as float32 */
+	bool flagged;   /* array or bytea */
+	int length;     /* elements; HB_NO_LENGTH until the first value of an array is seen */
+	uint32 offset;  /* in the record */
+	uint32 token;   /* in the row's tokens */
 	uint32 moments; /* in the row's moments, arrays and bytea */
 	const HbLoadField *field;
 	const char *previous; /* where the last row's bytes were */
@@ -181,7 +182,7 @@ typedef struct HbLoadColumn
 	{
 		Oid value;
 		uint32 level;
-	} *enums; /* direct-mapped by OID */
+	} * enums; /* direct-mapped by OID */
 } HbLoadColumn;
 
 typedef union HbTargetValue
@@ -210,20 +211,20 @@ typedef struct HbLoad
 {
 	const HbLoadRequest *request;
 	HbLoadPlan *plan;
-	MemoryContext context;	   /* of this load */
+	MemoryContext context;     /* of this load */
 	MemoryContext row_context; /* reset after rows that allocated */
 	bool row_dirty;
 	List *notices;
 
 	int ncolumns;
 	HbLoadColumn *columns; /* in feature order */
-	bool laid_out;		   /* all lengths are known */
+	bool laid_out;         /* all lengths are known */
 	Tuplestorestate *pending;
 	TupleTableSlot *pending_slot;
 	uint32 record_bytes;
 	uint32 token_bytes;
 	uint32 moment_bytes;
-	char *tokens; /* of the current row: split seed, then one token a column, in order of name */
+	char *tokens;  /* of the current row: split seed, then one token a column, in order of name */
 	char *scratch; /* a sampled row's record */
 
 	HbLoadColumn target; /* op, dict, enums */
@@ -236,8 +237,8 @@ typedef struct HbLoad
 	double estimated_rows;
 	struct HbSample *sample;
 
-	uint64 read;	/* rows with a target */
-	uint64 skipped; /* rows without */
+	uint64 read;      /* rows with a target */
+	uint64 skipped;   /* rows without */
 	HbHash128 digest; /* sum over the rows read */
 
 	uint64 nrows; /* records */

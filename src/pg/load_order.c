@@ -19,9 +19,8 @@ check_class_count(HbLoad *load, uint64 n)
 {
 	load->nclasses = (uint32) n;
 	if (n < 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("label column \"%s\" has only one class", load->plan->target.name)));
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg("label column \"%s\" has only one class", load->plan->target.name)));
 }
 
 static float
@@ -32,9 +31,9 @@ enum_position(Oid type, const char *label)
 	float position;
 
 	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-						errmsg("invalid input value for enum %s: \"%s\"", format_type_be(type),
-							   label)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input value for enum %s: \"%s\"", format_type_be(type), label)));
 	position = ((Form_pg_enum) GETSTRUCT(tuple))->enumsortorder;
 	ReleaseSysCache(tuple);
 	return position;

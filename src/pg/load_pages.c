@@ -38,8 +38,7 @@ hb_pages_alloc(MemoryContext context, Size size)
 {
 	Pages *pages = MemoryContextAllocZero(context, sizeof(Pages));
 	size_t length = TYPEALIGN64(HUGE_BYTES, size + HEADER_BYTES) + HUGE_BYTES;
-	void *reserved =
-		mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *reserved = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *aligned;
 
 	if (reserved == MAP_FAILED)

@@ -83,11 +83,10 @@ hb_read_check_memory(HbLoad *load, uint64 rows)
 	if (load->request->max_rows > 0)
 		expected = Min(expected, (double) load->request->max_rows);
 	bytes = Max(bytes, expected * load->row_cost + load->dictionary_bytes);
-	ereport(ERROR,
-			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			 errmsg("training data needs %s, more than hyperband.max_data_memory (%s)",
-					format_size(bytes), format_size((double) load->request->max_bytes)),
-			 errhint("Raise the limit or set options {\"max_rows\": n}.")));
+	ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					errmsg("training data needs %s, more than hyperband.max_data_memory (%s)",
+						   format_size(bytes), format_size((double) load->request->max_bytes)),
+					errhint("Raise the limit or set options {\"max_rows\": n}.")));
 }
 
 static void
@@ -262,7 +261,8 @@ put_bytes(HbLoad *load, HbLoadColumn *column, char *record, char *moments, Datum
 				 errdetail("Expected %d bytes, found %d.", column->length,
 						   (int) VARSIZE_ANY_EXHDR(bytes))));
 	prefetch_following(column, VARDATA_ANY(bytes));
-	hb_copy_bytes((uint8 *) out, (const uint8 *) VARDATA_ANY(bytes), column->length, &sum, &squares);
+	hb_copy_bytes((uint8 *) out, (const uint8 *) VARDATA_ANY(bytes), column->length, &sum,
+				  &squares);
 	out[column->length] = 0;
 	put_digest(load, column, hb_hash128(out, column->length));
 	of_row.mean = sum;
@@ -381,7 +381,7 @@ read_target(HbLoad *load, Datum value, HbTargetValue *target)
 			target->level = label_level(load, column, value);
 			return column->dict->levels[target->level].hash;
 		case HB_TARGET_INTEGER:
-			target->integer = column->op == HB_OP_INT2	 ? DatumGetInt16(value)
+			target->integer = column->op == HB_OP_INT2   ? DatumGetInt16(value)
 							  : column->op == HB_OP_INT4 ? DatumGetInt32(value)
 														 : DatumGetInt64(value);
 			hb_integers_add(load->integers, target->integer);
@@ -619,7 +619,7 @@ replay_pending(HbLoad *load)
 		MemoryContextSwitchTo(before);
 		MemoryContextReset(load->row_context);
 	}
-	ExecClearTuple(load->pending_slot);
+	ExecDropSingleTupleTableSlot(load->pending_slot);
 	tuplestore_end(load->pending);
 	load->pending = NULL;
 }

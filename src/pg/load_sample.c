@@ -258,8 +258,8 @@ hb_sample_finish(HbLoad *load)
 					 load->moment_bytes > 0 ? sample->moments + slot * load->moment_bytes : NULL);
 	}
 	if (load->nrows < load->read)
-		hb_load_note(load, "training uses " UINT64_FORMAT " of " UINT64_FORMAT " rows",
-					 load->nrows, load->read);
+		hb_load_note(load, "training uses " UINT64_FORMAT " of " UINT64_FORMAT " rows", load->nrows,
+					 load->read);
 	pfree(sample->slots);
 	pfree(sample->records);
 	if (sample->moments != NULL)

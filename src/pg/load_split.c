@@ -18,8 +18,8 @@
 typedef struct Split
 {
 	HbLoad *load;
-	uint32 *count[2];		 /* [HB_PART_TRAIN or _VALIDATION][class] */
-	uint64 *class_start;	 /* by class: its first entry in class_positions */
+	uint32 *count[2];        /* [HB_PART_TRAIN or _VALIDATION][class] */
+	uint64 *class_start;     /* by class: its first entry in class_positions */
 	uint32 *class_positions; /* positions in order, ascending within a class */
 	uint64 moved_groups;
 	uint64 split_classes;
@@ -94,8 +94,7 @@ index_classes(Split *split)
 	uint64 *next;
 
 	split->class_start = palloc0(sizeof(uint64) * ((Size) load->nclasses + 1));
-	split->class_positions =
-		palloc_extended(sizeof(uint32) * Max(load->nrows, 1), MCXT_ALLOC_HUGE);
+	split->class_positions = palloc_extended(sizeof(uint32) * Max(load->nrows, 1), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < load->nrows; i++)
 		split->class_start[class_at(load, i) + 1]++;
 	for (uint32 c = 0; c < load->nclasses; c++)
@@ -259,7 +258,8 @@ split_groups(Split *split)
 		{
 			HbPart to = i < validating ? HB_PART_VALIDATION : HB_PART_TRAIN;
 
-			move_row(split, first + i, to == HB_PART_TRAIN ? HB_PART_VALIDATION : HB_PART_TRAIN, to);
+			move_row(split, first + i, to == HB_PART_TRAIN ? HB_PART_VALIDATION : HB_PART_TRAIN,
+					 to);
 		}
 		split->split_classes++;
 	}
@@ -294,9 +294,9 @@ hb_load_split(HbLoad *load)
 	assign_parts(load);
 	usable = load->count[HB_PART_TRAIN] + load->count[HB_PART_VALIDATION];
 	if (usable < HB_MIN_ROWS)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to train"),
-						errdetail("Found " UINT64_FORMAT ", need at least %d.", usable,
-								  HB_MIN_ROWS)));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to train"),
+				 errdetail("Found " UINT64_FORMAT ", need at least %d.", usable, HB_MIN_ROWS)));
 	incomplete = count_classes(&split);
 	split_groups(&split);
 	if (incomplete)

@@ -7,8 +7,10 @@
  * field SQL cannot set (it makes 1 and 2 only), so no user can take or forge one; the lock method is
  * the advisory one because standard session locks are lost when a transaction aborts.
  *
- * One thing a user's function can do is call pg_advisory_unlock_all() in the supervisor while the data is
- * read: hb_locks_reassert() takes back, right after loading, what was lost that way.
+ * What a user's function can do is call pg_advisory_unlock_all() or take advisory locks of its own in the
+ * supervisor while the data is read.  hb_locks_shield() therefore holds the same tags under the other lock
+ * method, which SQL cannot release and which the abort at the end of reading does; hb_locks_reassert() then
+ * takes back what was lost and lets go of what was left behind.
  *
  * LockAcquire succeeds again where the process holds the lock already, so this file remembers what it holds.
  */
@@ -95,11 +97,57 @@ hb_lock_drop(LOCKTAG tag)
 	LockRelease(&tag, ExclusiveLock, true);
 }
 
+/* The same lock under the method whose session locks an abort releases. */
+static LOCKTAG
+hb_shield_tag(LOCKTAG tag)
+{
+	tag.locktag_lockmethodid = DEFAULT_LOCKMETHOD;
+	return tag;
+}
+
+void
+hb_locks_shield(void)
+{
+	HbHeldLock *held;
+
+	for (held = hb_held_locks; held; held = held->next)
+	{
+		LOCKTAG shield = hb_shield_tag(held->tag);
+
+		(void) LockAcquire(&shield, ExclusiveLock, true, true);
+	}
+}
+
+/* Releases the session's advisory locks of the kinds that SQL makes. */
+static void
+hb_release_foreign_locks(void)
+{
+	LockData *locks = GetLockStatusData();
+	int i;
+
+	for (i = 0; i < locks->nelements; i++)
+	{
+		const LOCKTAG *tag = &locks->locks[i].locktag;
+		LOCKMODE mode;
+
+		if (locks->locks[i].pid != MyProcPid || tag->locktag_type != LOCKTAG_ADVISORY ||
+			tag->locktag_lockmethodid != USER_LOCKMETHOD || tag->locktag_field4 > 2)
+			continue;
+		for (mode = ShareLock; mode <= ExclusiveLock; mode++)
+			while (LockHeldByMe(tag, mode))
+				if (!LockRelease(tag, mode, true))
+					break;
+	}
+	pfree(locks->locks);
+	pfree(locks);
+}
+
 void
 hb_locks_reassert(void)
 {
 	HbHeldLock *held;
 
+	hb_release_foreign_locks();
 	for (held = hb_held_locks; held; held = held->next)
 	{
 		if (LockHeldByMe(&held->tag, ExclusiveLock))
@@ -132,6 +180,7 @@ pid_t
 hb_study_holder(int64 study_id)
 {
 	LOCKTAG tag = hb_lock_tag(MyDatabaseId, study_id, HB_LOCK_STUDY);
+	LOCKTAG shield = hb_shield_tag(tag);
 	LockData *locks = GetLockStatusData();
 	pid_t holder = 0;
 	int i;
@@ -140,7 +189,8 @@ hb_study_holder(int64 study_id)
 	{
 		const LockInstanceData *lock = &locks->locks[i];
 
-		if (hb_tag_equal(&lock->locktag, &tag) && (lock->holdMask & LOCKBIT_ON(ExclusiveLock)) != 0)
+		if ((hb_tag_equal(&lock->locktag, &tag) || hb_tag_equal(&lock->locktag, &shield)) &&
+			(lock->holdMask & LOCKBIT_ON(ExclusiveLock)) != 0)
 			holder = lock->pid;
 	}
 	pfree(locks->locks);

@@ -8,12 +8,11 @@
  */
 #include "pg.h"
 
-#include "miscadmin.h"
+#include <math.h>
+
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
 
-#include "catalog.h"
 #include "predict.h"
 
 PG_FUNCTION_INFO_V1(hyperband_predict);
@@ -139,6 +138,16 @@ site_for_model(FunctionCallInfo fcinfo)
 
 /* ---- scoring ---- */
 
+/* Weights are finite, but an input far outside the training rows, where clipping is off, may overflow. */
+static void
+check_finite(const HbPredictor *predictor, const float *scores)
+{
+	for (uint32 k = 0; k < predictor->info.outputs; k++)
+		if (!isfinite(scores[k]))
+			ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+							errmsg("prediction of model \"%s\" is out of range", predictor->name)));
+}
+
 /* Scores of one row in site->buffer.scores; false where the row is NULL. */
 static bool
 score(FunctionCallInfo fcinfo, bool json, HbCallSite **result)
@@ -158,6 +167,7 @@ score(FunctionCallInfo fcinfo, bool json, HbCallSite **result)
 	hb_encode_row(&predictor->encoder, buffer->record, buffer->inputs, predictor->stride);
 	predictor->family->predict(predictor->model, buffer->inputs, 1, predictor->stride,
 							   buffer->scores);
+	check_finite(predictor, buffer->scores);
 	return true;
 }
 

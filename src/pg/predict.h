@@ -12,6 +12,9 @@
 
 #include "access/htup_details.h"
 #include "lib/ilist.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 
 #include "field.h"
 #include "learn/family.h"
@@ -53,15 +56,24 @@ typedef struct HbPredictor
 	uint32 stride;    /* floats of an input row, inputs rounded up to whole cache lines */
 } HbPredictor;
 
+/* What a snapshot sees, as far as two of one session differ. */
+typedef struct HbSnapshotMark
+{
+	TransactionId xmin;
+	TransactionId xmax;
+	uint32 running;
+	int32 subtransactions;
+} HbSnapshotMark;
+
 /* Which model a name meant, and until when that holds. */
 typedef struct HbResolution
 {
 	HbModelKey key;
 	Oid user;
-	uint64 generation; /* of models and grants */
-	uint64 roles;      /* of role memberships */
-	uint64 completed; /* transactions that the last snapshot it was used with counts as completed */
-	bool settled;     /* that snapshot saw all that the generation announced */
+	uint64 generation;       /* of models and grants */
+	uint64 roles;            /* of role memberships */
+	HbSnapshotMark snapshot; /* that it was last used with */
+	bool settled;            /* the snapshot behind it saw all that the generation announced */
 } HbResolution;
 
 /* True while a lookup of the same name by the current user would give the same model. */

@@ -10,9 +10,6 @@
 #include "pg.h"
 
 #include "miscadmin.h"
-#include "access/transam.h"
-#include "lib/stringinfo.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -323,14 +320,33 @@ predictor_load(HbModelRow *row)
 
 /* ---- resolution ---- */
 
+/* Within one session this tells two snapshots apart: as transactions end, one of these moves. */
+static HbSnapshotMark
+snapshot_mark(Snapshot snapshot)
+{
+	HbSnapshotMark mark = {.xmin = snapshot->xmin,
+						   .xmax = snapshot->xmax,
+						   .running = snapshot->xcnt,
+						   .subtransactions = snapshot->subxcnt};
+
+	return mark;
+}
+
+static bool
+same_mark(const HbSnapshotMark *a, const HbSnapshotMark *b)
+{
+	return a->xmin == b->xmin && a->xmax == b->xmax && a->running == b->running &&
+		   a->subtransactions == b->subtransactions;
+}
+
 bool
 hb_resolution_valid(HbResolution *resolution)
 {
-	uint64 completed = GetActiveSnapshot()->snapXactCompletionCount;
-	bool same_snapshot = resolution->completed == completed;
+	HbSnapshotMark mark = snapshot_mark(GetActiveSnapshot());
+	bool same = same_mark(&resolution->snapshot, &mark);
 
 	/* Within a transaction messages are read when a new lock is taken; a new snapshot may need none. */
-	if (!same_snapshot)
+	if (!same)
 		AcceptInvalidationMessages();
 	if (resolution->user != GetUserId() || resolution->generation != hb_model_generation() ||
 		resolution->roles != role_generation)
@@ -340,22 +356,24 @@ hb_resolution_valid(HbResolution *resolution)
 	 * An invalidation may arrive while an older snapshot is in use: what that snapshot found must not
 	 * outlive it.
 	 */
-	if (!resolution->settled && !same_snapshot)
+	if (!resolution->settled && !same)
 		return false;
-	resolution->completed = completed;
+	resolution->snapshot = mark;
 	return true;
 }
 
 static void
 resolution_stamp(HbResolution *resolution)
 {
-	Snapshot snapshot = GetActiveSnapshot();
+	HbSnapshotMark newest;
 
 	resolution->user = GetUserId();
 	resolution->generation = hb_model_generation();
 	resolution->roles = role_generation;
-	resolution->completed = snapshot->snapXactCompletionCount;
-	resolution->settled = resolution->completed >= hb_xact_completion_count();
+	/* Taken after the generation: a transaction is visible before its invalidations are sent. */
+	newest = snapshot_mark(GetCatalogSnapshot(InvalidOid));
+	resolution->snapshot = snapshot_mark(GetActiveSnapshot());
+	resolution->settled = same_mark(&resolution->snapshot, &newest);
 }
 
 /* The model's row, allocated in the current context. */

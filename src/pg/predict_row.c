@@ -11,7 +11,6 @@
 
 #include <math.h>
 
-#include "access/detoast.h"
 #include "access/tupdesc.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"

@@ -120,10 +120,18 @@ hb_run_load(HbRun *run)
 							 .max_bytes = (int64) hb_guc_max_data_memory * 1024};
 	char **notice;
 
-	run->data = hb_load_in_transaction(&request, run->context);
+	/* a function that the data depends on may take advisory locks, or call pg_advisory_unlock_all() */
+	hb_locks_shield();
+	PG_TRY();
+	{
+		run->data = hb_load_in_transaction(&request, run->context);
+	}
+	PG_FINALLY();
+	{
+		hb_locks_reassert();
+	}
+	PG_END_TRY();
 	MemoryContextSwitchTo(run->context);
-	/* a function that the data depends on may have called pg_advisory_unlock_all() */
-	hb_locks_reassert();
 	for (notice = run->data->notices; notice && *notice; notice++)
 		ereport(LOG, (errmsg("study %lld: %s", (long long) study->study_id, *notice)));
 	hb_check_fingerprint(run);
