@@ -70,8 +70,8 @@ COMMENT ON COLUMN hyperband.study.kind IS 'table: trained here; function: a SQL 
 COMMENT ON COLUMN hyperband.study.state IS 'queued, running, done, failed or cancelled; view progress tells running from interrupted';
 COMMENT ON COLUMN hyperband.study.name IS 'name of the model that its winner becomes a version of';
 COMMENT ON COLUMN hyperband.study.relation IS 'table or view it learns from, as quoted, schema-qualified text';
-COMMENT ON COLUMN hyperband.study.relation_oid IS 'oid of the relation when the study was made: a hint only';
-COMMENT ON COLUMN hyperband.study.objective IS 'function to minimise, of a study of kind function';
+COMMENT ON COLUMN hyperband.study.relation_oid IS 'oid of the relation or objective when the study was made: a hint only';
+COMMENT ON COLUMN hyperband.study.objective IS 'function to minimise, as quoted, schema-qualified text with its arguments, of a study of kind function';
 COMMENT ON COLUMN hyperband.study.target IS 'column to predict';
 COMMENT ON COLUMN hyperband.study.features IS 'columns to predict from; what was used, once the data is read';
 COMMENT ON COLUMN hyperband.study.task IS 'classification or regression; NULL until the data is read';
@@ -82,7 +82,7 @@ COMMENT ON COLUMN hyperband.study.resource IS 'what a trial is given more of as 
 COMMENT ON COLUMN hyperband.study.max_resource IS 'resource of a trial that survives every rung; NULL: no horizon';
 COMMENT ON COLUMN hyperband.study.eta IS 'one trial in eta goes on at each rung';
 COMMENT ON COLUMN hyperband.study.n_trials IS 'number of configurations asked for; NULL: as many as the plan has';
-COMMENT ON COLUMN hyperband.study.trainers IS 'trainer processes';
+COMMENT ON COLUMN hyperband.study.trainers IS 'trainer processes, or workers that evaluate the objective';
 COMMENT ON COLUMN hyperband.study.settings IS 'the user''s hyperband.* settings when the study was made';
 COMMENT ON COLUMN hyperband.study.validation IS 'fraction of the rows that validate';
 COMMENT ON COLUMN hyperband.study.seed IS 'of every random draw but the split';
@@ -131,6 +131,8 @@ CREATE TABLE hyperband.trial (
 	UNIQUE (study_id, number)
 );
 CREATE INDEX trial_study_state_idx ON hyperband.trial (study_id, state);
+-- whether a configuration was drawn before
+CREATE INDEX trial_config_idx ON hyperband.trial (study_id, jsonb_hash(config));
 COMMENT ON TABLE hyperband.trial IS 'one hyperparameter configuration of a study';
 COMMENT ON COLUMN hyperband.trial.number IS 'from 1 in the order of the plan, largest bracket first';
 COMMENT ON COLUMN hyperband.trial.config IS 'values of the search space''s active parameters';
@@ -156,7 +158,8 @@ CREATE TABLE hyperband.evaluation (
 	recorded_at timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (trial_id, rung)
 );
-CREATE INDEX evaluation_study_rung_idx ON hyperband.evaluation (study_id, rung);
+CREATE INDEX evaluation_study_rung_idx ON hyperband.evaluation (study_id, rung, loss, trial_id);
+CREATE INDEX evaluation_open_idx ON hyperband.evaluation (study_id, rung, loss, trial_id) WHERE promoted IS NULL;
 COMMENT ON TABLE hyperband.evaluation IS 'a trial''s result at a rung, and whether it was promoted there';
 COMMENT ON COLUMN hyperband.evaluation.seq IS 'position of its decision among the decisions of the study';
 COMMENT ON COLUMN hyperband.evaluation.loss IS 'the metric on the validation rows, negated where higher is better; NULL where it is undefined';
@@ -200,6 +203,77 @@ COMMENT ON TABLE hyperband.checkpoint IS 'weights and optimizer state of trials 
 COMMENT ON COLUMN hyperband.checkpoint.format IS 'version of the layout of data';
 COMMENT ON COLUMN hyperband.checkpoint.total_bytes IS 'length of all pieces together';
 COMMENT ON COLUMN hyperband.checkpoint.crc IS 'XXH3-64 of this piece';
+
+CREATE TABLE hyperband.turn (
+	study_id bigint PRIMARY KEY REFERENCES hyperband.study ON DELETE CASCADE,
+	drawn integer NOT NULL DEFAULT 0 CHECK (drawn >= 0),
+	exhausted boolean NOT NULL DEFAULT false,
+	open_brackets integer NOT NULL DEFAULT 0,
+	outstanding integer NOT NULL DEFAULT 0,
+	head bigint NOT NULL DEFAULT 0,
+	tail bigint NOT NULL DEFAULT 0,
+	seq integer NOT NULL DEFAULT 0,
+	checked_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE hyperband.turn IS 'where a study that workers ask for trials stands: counters, so that no ask looks at all its trials';
+COMMENT ON COLUMN hyperband.turn.drawn IS 'number of the last trial';
+COMMENT ON COLUMN hyperband.turn.exhausted IS 'the sampler has no configuration left';
+COMMENT ON COLUMN hyperband.turn.open_brackets IS 'brackets that have begun and not ended';
+COMMENT ON COLUMN hyperband.turn.outstanding IS 'trials handed out whose result is awaited, and lost ones that are to be handed out again';
+COMMENT ON COLUMN hyperband.turn.head IS 'first place of the queue in use';
+COMMENT ON COLUMN hyperband.turn.tail IS 'place of the queue to be given next';
+COMMENT ON COLUMN hyperband.turn.seq IS 'last position given to a decision';
+COMMENT ON COLUMN hyperband.turn.checked_at IS 'when vanished workers were last looked for';
+
+CREATE TABLE hyperband.rung (
+	study_id bigint NOT NULL REFERENCES hyperband.study ON DELETE CASCADE,
+	bracket integer NOT NULL,
+	rung integer NOT NULL CHECK (rung >= 0),
+	resource integer NOT NULL CHECK (resource >= 1),
+	trials integer,
+	results integer NOT NULL DEFAULT 0,
+	ended integer NOT NULL DEFAULT 0,
+	cut_loss float8,
+	cut_trial bigint,
+	open_loss float8 NOT NULL DEFAULT '-infinity',
+	open_trial bigint NOT NULL DEFAULT 0,
+	PRIMARY KEY (study_id, bracket, rung)
+);
+COMMENT ON TABLE hyperband.rung IS 'barriers of a study that workers ask for trials: how many results a rung waits for';
+COMMENT ON COLUMN hyperband.rung.trials IS 'that are to reach it; NULL: not known before the rung below is decided';
+COMMENT ON COLUMN hyperband.rung.results IS 'trials evaluated at it';
+COMMENT ON COLUMN hyperband.rung.ended IS 'results, and trials that diverged or failed on the way';
+COMMENT ON COLUMN hyperband.rung.cut_loss IS 'under asha: loss of the last of the best results/eta';
+COMMENT ON COLUMN hyperband.rung.cut_trial IS 'its trial';
+COMMENT ON COLUMN hyperband.rung.open_loss IS 'under asha: every result before this one was promoted';
+COMMENT ON COLUMN hyperband.rung.open_trial IS 'its trial';
+
+CREATE TABLE hyperband.queue (
+	study_id bigint NOT NULL REFERENCES hyperband.study ON DELETE CASCADE,
+	place bigint NOT NULL,
+	trial_id bigint NOT NULL,
+	PRIMARY KEY (study_id, place)
+);
+COMMENT ON TABLE hyperband.queue IS 'trials that the next to ask are given: promoted ones, and those of vanished workers';
+
+CREATE TABLE hyperband.handout (
+	trial_id bigint PRIMARY KEY,
+	study_id bigint NOT NULL REFERENCES hyperband.study ON DELETE CASCADE,
+	attempt integer NOT NULL,
+	rung integer NOT NULL,
+	from_resource integer NOT NULL,
+	to_resource integer NOT NULL,
+	worker bigint,
+	lease_until timestamptz,
+	losses integer NOT NULL DEFAULT 0,
+	asked_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX handout_study_idx ON hyperband.handout (study_id, worker);
+COMMENT ON TABLE hyperband.handout IS 'trials that workers have now, and what their result is awaited for';
+COMMENT ON COLUMN hyperband.handout.rung IS 'that its result is for';
+COMMENT ON COLUMN hyperband.handout.worker IS 'whose session lock says that it is alive; NULL: lost, and in the queue';
+COMMENT ON COLUMN hyperband.handout.lease_until IS 'the worker counts as vanished afterwards; NULL: its session lock decides';
+COMMENT ON COLUMN hyperband.handout.losses IS 'workers that vanished with it';
 
 CREATE TABLE hyperband.model (
 	model_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -268,6 +342,10 @@ ALTER TABLE hyperband.trial ENABLE ROW LEVEL SECURITY;
 ALTER TABLE hyperband.evaluation ENABLE ROW LEVEL SECURITY;
 ALTER TABLE hyperband.loss_curve ENABLE ROW LEVEL SECURITY;
 ALTER TABLE hyperband.checkpoint ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hyperband.turn ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hyperband.rung ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hyperband.queue ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hyperband.handout ENABLE ROW LEVEL SECURITY;
 ALTER TABLE hyperband.model ENABLE ROW LEVEL SECURITY;
 ALTER TABLE hyperband.model_data ENABLE ROW LEVEL SECURITY;
 ALTER TABLE hyperband.model_grant ENABLE ROW LEVEL SECURITY;
@@ -282,6 +360,14 @@ CREATE POLICY own ON hyperband.evaluation FOR SELECT
 CREATE POLICY own ON hyperband.loss_curve FOR SELECT
 	USING (study_id IN (SELECT s.study_id FROM hyperband.study s));
 CREATE POLICY own ON hyperband.checkpoint FOR SELECT
+	USING (study_id IN (SELECT s.study_id FROM hyperband.study s));
+CREATE POLICY own ON hyperband.turn FOR SELECT
+	USING (study_id IN (SELECT s.study_id FROM hyperband.study s));
+CREATE POLICY own ON hyperband.rung FOR SELECT
+	USING (study_id IN (SELECT s.study_id FROM hyperband.study s));
+CREATE POLICY own ON hyperband.queue FOR SELECT
+	USING (study_id IN (SELECT s.study_id FROM hyperband.study s));
+CREATE POLICY own ON hyperband.handout FOR SELECT
 	USING (study_id IN (SELECT s.study_id FROM hyperband.study s));
 CREATE POLICY own ON hyperband.model_grant FOR SELECT
 	USING (pg_has_role(owner, 'USAGE') OR pg_has_role(grantee, 'USAGE'));
@@ -300,6 +386,10 @@ COMMENT ON POLICY own ON hyperband.trial IS 'of visible studies';
 COMMENT ON POLICY own ON hyperband.evaluation IS 'of visible studies';
 COMMENT ON POLICY own ON hyperband.loss_curve IS 'of visible studies';
 COMMENT ON POLICY own ON hyperband.checkpoint IS 'of visible studies';
+COMMENT ON POLICY own ON hyperband.turn IS 'of visible studies';
+COMMENT ON POLICY own ON hyperband.rung IS 'of visible studies';
+COMMENT ON POLICY own ON hyperband.queue IS 'of visible studies';
+COMMENT ON POLICY own ON hyperband.handout IS 'of visible studies';
 COMMENT ON POLICY own ON hyperband.model IS 'models of roles whose privileges one has, and granted ones';
 COMMENT ON POLICY own ON hyperband.model_data IS 'weights of models of roles whose privileges one has: a grant gives predictions, not weights';
 COMMENT ON POLICY own ON hyperband.model_grant IS 'grants made by or to roles whose privileges one has';
@@ -317,6 +407,10 @@ SELECT pg_catalog.pg_extension_config_dump('hyperband.trial_trial_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('hyperband.evaluation', '');
 SELECT pg_catalog.pg_extension_config_dump('hyperband.loss_curve', '');
 SELECT pg_catalog.pg_extension_config_dump('hyperband.checkpoint', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.turn', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.rung', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.queue', '');
+SELECT pg_catalog.pg_extension_config_dump('hyperband.handout', '');
 SELECT pg_catalog.pg_extension_config_dump('hyperband.model', '');
 SELECT pg_catalog.pg_extension_config_dump('hyperband.model_model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('hyperband.model_data', '');
@@ -388,7 +482,7 @@ FROM (SELECT study.*,
 			 CASE WHEN state NOT IN ('queued', 'running') THEN state
 				  WHEN system_identifier IS DISTINCT FROM (SELECT c.system_identifier FROM pg_control_system() c)
 				  THEN 'interrupted'
-				  WHEN state = 'running' AND NOT hyperband.study_is_held(study_id) THEN 'interrupted'
+				  WHEN state = 'running' AND kind <> 'external' AND NOT hyperband.study_is_held(study_id) THEN 'interrupted'
 				  ELSE state END AS shown
 	  FROM hyperband.study) s
 -- A trial that was cancelled never reached its next rung: it counts as alive here.
@@ -499,6 +593,43 @@ COMMENT ON COLUMN hyperband.rung_audit.winner_rank IS 'rank here of the trial th
 COMMENT ON COLUMN hyperband.rung_audit.cut_loss IS 'the worst loss that was still promoted';
 COMMENT ON COLUMN hyperband.rung_audit.regret IS
 	'how much lower a loss those cut here reached in the end than the survivors; NULL where none of them was trained on, as the cut loss then cannot be known';
+
+/*
+ * What each bracket would have given alone: at equal resource means after as much as the cheapest bracket spent, results
+ * in the order in which they came.
+ */
+CREATE VIEW hyperband.bracket_audit WITH (security_invoker = true) AS
+WITH step AS (
+	SELECT e.study_id, t.bracket, e.trial_id, e.rung, e.loss, e.recorded_at,
+		   e.resource - coalesce(lag(e.resource) OVER (PARTITION BY e.trial_id ORDER BY e.rung), 0) AS gained
+	FROM hyperband.evaluation e
+		 JOIN hyperband.trial t ON t.trial_id = e.trial_id AND t.study_id = e.study_id
+), spent AS (
+	SELECT step.*, sum(gained) OVER (PARTITION BY study_id, bracket ORDER BY recorded_at, rung, trial_id) AS so_far
+	FROM step
+), total AS (
+	SELECT study_id, bracket, count(DISTINCT trial_id)::integer AS trials, sum(gained)::bigint AS resource_spent,
+		   min(loss) AS best_loss
+	FROM spent GROUP BY study_id, bracket
+), equal AS (
+	SELECT total.*, min(resource_spent) OVER (PARTITION BY study_id) AS equal_resource FROM total
+), reached AS (
+	SELECT q.study_id, q.bracket, q.trials, q.resource_spent, q.best_loss, q.equal_resource,
+		   (SELECT min(p.loss) FROM spent p
+			WHERE p.study_id = q.study_id AND p.bracket = q.bracket AND p.so_far <= q.equal_resource) AS loss_at_equal_resource
+	FROM equal q
+)
+SELECT r.study_id, r.bracket, b.min_resource, r.trials, r.resource_spent, r.best_loss, r.equal_resource, r.loss_at_equal_resource,
+	   rank() OVER (PARTITION BY r.study_id ORDER BY r.loss_at_equal_resource, r.bracket)::integer AS place
+FROM reached r
+	 JOIN hyperband.bracket b ON b.study_id = r.study_id AND b.bracket = r.bracket
+ORDER BY r.study_id, r.bracket DESC;
+COMMENT ON VIEW hyperband.bracket_audit IS 'which bracket of a study would have been best, had all resource gone to it: whether starting small was safe';
+COMMENT ON COLUMN hyperband.bracket_audit.min_resource IS 'resource at its first rung: the smaller, the bolder';
+COMMENT ON COLUMN hyperband.bracket_audit.trials IS 'evaluated at least once';
+COMMENT ON COLUMN hyperband.bracket_audit.equal_resource IS 'what the cheapest bracket of the study spent';
+COMMENT ON COLUMN hyperband.bracket_audit.loss_at_equal_resource IS 'best loss once the bracket had spent that much; NULL where its first result cost more';
+COMMENT ON COLUMN hyperband.bracket_audit.place IS 'by loss_at_equal_resource, the best first';
 
 -- The schema's USAGE is the gate, row security the rest; nobody but the owner is granted USAGE here.
 GRANT SELECT ON ALL TABLES IN SCHEMA hyperband TO PUBLIC;
@@ -629,3 +760,55 @@ CREATE FUNCTION hyperband_drop_model(name text, version integer DEFAULT NULL) RE
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'hyperband_drop_model';
 COMMENT ON FUNCTION hyperband_drop_model(text, integer) IS 'deletes one version of a model, or all of them and the grants on it';
+
+/*
+ * Anything can be a worker: whoever asks for trials, trains them and tells the losses; a SQL function; a recorded study.
+ */
+CREATE FUNCTION hyperband_create_study(
+	search_space jsonb,
+	sampler text DEFAULT 'random', scheduler text DEFAULT 'hyperband',
+	max_resource integer DEFAULT 81, min_resource integer DEFAULT 1, eta integer DEFAULT 3,
+	resource text DEFAULT 'epochs', n_trials integer DEFAULT NULL, seed bigint DEFAULT 0,
+	name text DEFAULT NULL, time_limit interval DEFAULT NULL, options jsonb DEFAULT '{}',
+	direction text DEFAULT 'minimize')
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hyperband_create_study';
+COMMENT ON FUNCTION hyperband_create_study(jsonb, text, text, integer, integer, integer, text, integer, bigint, text, interval, jsonb, text) IS
+	'makes a study whose trials outside workers train, by hyperband_ask and hyperband_tell; returns its id';
+
+CREATE FUNCTION hyperband_ask(study bigint, n integer DEFAULT 1)
+RETURNS TABLE (trial_id bigint, attempt integer, config jsonb, from_resource integer, to_resource integer)
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'hyperband_ask';
+COMMENT ON FUNCTION hyperband_ask(bigint, integer) IS
+	'hands out up to n trials of a study to train; none where results of others are awaited or the study is done. COMMIT before training';
+
+CREATE FUNCTION hyperband_tell(trial_id bigint, attempt integer, resource integer, loss float8, metrics jsonb DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hyperband_tell';
+COMMENT ON FUNCTION hyperband_tell(bigint, integer, integer, float8, jsonb) IS
+	'records what a trial that hyperband_ask gave has reached, on the way or at the end; NaN: it diverged';
+
+CREATE FUNCTION hyperband_minimize(
+	objective regprocedure, search_space jsonb,
+	sampler text DEFAULT 'random', scheduler text DEFAULT 'hyperband',
+	max_resource integer DEFAULT 81, min_resource integer DEFAULT 1, eta integer DEFAULT 3,
+	resource text DEFAULT 'epochs', n_trials integer DEFAULT NULL, seed bigint DEFAULT 0,
+	name text DEFAULT NULL, time_limit interval DEFAULT NULL, options jsonb DEFAULT '{}',
+	workers integer DEFAULT 1)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hyperband_minimize';
+COMMENT ON FUNCTION hyperband_minimize(regprocedure, jsonb, text, text, integer, integer, integer, text, integer, bigint, text, interval, jsonb, integer) IS
+	'minimises objective(config jsonb, resource integer) in the background; returns the study''s id at once, it starts at COMMIT';
+
+CREATE FUNCTION hyperband_simulate(
+	study bigint, scheduler text DEFAULT 'hyperband', eta integer DEFAULT 3, seed bigint DEFAULT 0,
+	options jsonb DEFAULT '{}')
+RETURNS TABLE (resource_spent bigint, best_loss float8, regret float8)
+LANGUAGE C STABLE PARALLEL UNSAFE ROWS 20
+AS 'MODULE_PATHNAME', 'hyperband_simulate';
+COMMENT ON FUNCTION hyperband_simulate(bigint, text, integer, bigint, jsonb) IS
+	'replays a study''s recorded loss curves under another scheduler, without training';

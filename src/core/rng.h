@@ -16,7 +16,12 @@ typedef enum HbStream
 	HB_STREAM_ORDER = 2,   /* row order of an epoch; detail: epoch */
 	HB_STREAM_INIT = 3,	   /* weights; detail: trial number, then layer */
 	HB_STREAM_DROPOUT = 4, /* detail: trial number and step */
-	HB_STREAM_SAMPLE = 5   /* max_rows */
+	HB_STREAM_SAMPLE = 5,  /* max_rows */
+	HB_STREAM_GRID = 16,   /* order of a grid's points; detail: round and half, or a parameter */
+	HB_STREAM_SOBOL = 17,  /* scrambling; detail: hash of the parameter's name */
+	HB_STREAM_TPE = 18,	   /* detail: trial number and attempt */
+	HB_STREAM_GP = 19,	   /* detail: trial number */
+	HB_STREAM_SIMULATE = 32 /* order of recorded curves; detail: repetition */
 } HbStream;
 
 /* Four 32-bit words for the key (seed) and the counter (stream, detail, index). */

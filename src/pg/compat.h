@@ -20,6 +20,14 @@
 #define hb_namespace_aclcheck(oid, role, mode) pg_namespace_aclcheck((oid), (role), (mode))
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_proc.h"
+#define hb_function_aclcheck(oid, role, mode) \
+	object_aclcheck(ProcedureRelationId, (oid), (role), (mode))
+#else
+#define hb_function_aclcheck(oid, role, mode) pg_proc_aclcheck((oid), (role), (mode))
+#endif
+
 /* 17 renamed the database check, too, and gave WaitEventSets a resource owner. */
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_database.h"

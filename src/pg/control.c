@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "control.h"
+#include "external.h"
 #include "launch.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -73,6 +74,9 @@ hb_shown_state(HbStudyRow **study)
 		return (*study)->state;
 	if (of_another_system(*study))
 		return "interrupted";
+	/* nobody holds a study that outside workers train */
+	if (strcmp((*study)->kind, "external") == 0)
+		return (*study)->state;
 	/* the locks of a primary cannot be seen from its standby */
 	if (is_state(*study, "queued") || RecoveryInProgress() || hb_study_is_held((*study)->study_id))
 		return (*study)->state;
@@ -205,6 +209,26 @@ hyperband_cancel(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(changed);
 }
 
+/* Workers that had trials when the study ended are not waited for: those trials are handed out again. */
+static void
+resume_external(int64 study_id)
+{
+	HbExternal *study = hb_external_open(study_id);
+	HbCatalogScope scope;
+	HbTurn turn;
+
+	hb_catalog_enter(&scope);
+	if (study != NULL && hb_turn_begin(study, &turn))
+	{
+		hb_study_requeue(study_id);
+		hb_external_start(study_id);
+		hb_turn_recover(study, &turn, 0);
+		turn.state = "running";
+		hb_turn_end(study, &turn);
+	}
+	hb_catalog_leave(&scope);
+}
+
 /*
  * The row is written first and looked at afterwards: another session may have resumed the study while this
  * one waited for the row.
@@ -223,6 +247,11 @@ hyperband_resume(PG_FUNCTION_ARGS)
 	state = hb_shown_state(&study);
 	if (!has_ended(state) || strcmp(state, "done") == 0)
 		wrong_state(study->study_id, state, NULL);
+	if (strcmp(study->kind, "external") == 0)
+	{
+		resume_external(study->study_id);
+		PG_RETURN_VOID();
+	}
 	hb_check_background_role(study->owner);
 
 	hb_catalog_enter(&scope);

@@ -23,12 +23,15 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
+#include "pg/external.h"
 #include "pg/locks.h"
 
 #define HB_LOCK_STUDY 0x4842
 #define HB_LOCK_STUDY_SLOT 0x4843
 #define HB_LOCK_TRAINER_SLOT 0x4844
 #define HB_LOCK_HANDOVER 0x4845
+#define HB_LOCK_WORKER 0x4846
+#define HB_LOCK_TURN 0x4847
 
 typedef struct HbHeldLock
 {
@@ -283,4 +286,55 @@ void
 hb_unlock_handover(void)
 {
 	hb_lock_drop(hb_lock_tag(MyDatabaseId, 0, HB_LOCK_HANDOVER));
+}
+
+/* ---- sessions that ask for trials ---- */
+
+/* This session's number; its lock is gone after DISCARD ALL, when a pooler gives the session to somebody else. */
+static int64 worker_self = 0;
+
+int64
+hb_worker_self(void)
+{
+	LOCKTAG tag = hb_lock_tag(MyDatabaseId, worker_self, HB_LOCK_WORKER);
+
+	if (worker_self != 0 && LockHeldByMe(&tag, ExclusiveLock))
+		return worker_self;
+	worker_self = 0;
+	while (worker_self == 0)
+	{
+		int64 number;
+
+		if (!pg_strong_random(&number, sizeof(number)))
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+							errmsg("could not generate a number for this session")));
+		number &= PG_INT64_MAX;
+		tag = hb_lock_tag(MyDatabaseId, number, HB_LOCK_WORKER);
+		if (number != 0 && LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL)
+			worker_self = number;
+	}
+	return worker_self;
+}
+
+/* Several may look at once: they share the lock that the worker excludes them from. */
+bool
+hb_worker_is_alive(int64 worker)
+{
+	LOCKTAG tag = hb_lock_tag(MyDatabaseId, worker, HB_LOCK_WORKER);
+
+	if (worker == worker_self && LockHeldByMe(&tag, ExclusiveLock))
+		return true;
+	if (LockAcquire(&tag, ShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, ShareLock, false);
+	return false;
+}
+
+/* Until the end of the transaction, as what is written under it is seen from then on. */
+void
+hb_lock_turn(int64 study_id)
+{
+	LOCKTAG tag = hb_lock_tag(MyDatabaseId, study_id, HB_LOCK_TURN);
+
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }

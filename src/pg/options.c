@@ -1,5 +1,5 @@
 /*
- * options.c - the options jsonb of hyperband_tune: one table of keys
+ * options.c - the options jsonb of hyperband_tune and its siblings: one table of keys
  *
  * A key that the table lists without a reader is named in the documentation of later releases and is
  * refused with 0A000; any other unknown key is 22023.  Values are read from jsonb directly, so that a
@@ -20,6 +20,7 @@ typedef struct OptionKey
 {
 	const char *name;
 	OptionReader read; /* NULL: not in this release */
+	int who;		   /* HbOptionsFor, or-ed; 0: HB_OPTIONS_TABLE */
 } OptionKey;
 
 static void
@@ -140,15 +141,65 @@ read_on_change(const char *key, const JsonbValue *value, HbOptions *options)
 	options->on_change_reload = choice_option(key, value, "error", "reload");
 }
 
+/* An interval as text, or seconds. */
+static void
+read_lease(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	const char *must = "a positive interval without months, or a number of seconds";
+	double seconds;
+
+	if (value->type == jbvString)
+	{
+		Interval *interval = DatumGetIntervalP(DirectFunctionCall3(
+			interval_in,
+			CStringGetDatum(pnstrdup(value->val.string.val, value->val.string.len)),
+			ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+
+		if (interval->month != 0)
+			invalid_option(key, must);
+		seconds = interval->day * (double) SECS_PER_DAY + (double) interval->time / USECS_PER_SEC;
+	}
+	else
+		seconds = number_option(key, value, must);
+	if (!(seconds >= 0.001 && seconds <= 1e9))
+		invalid_option(key, must);
+	options->lease = (int64) (seconds * USECS_PER_SEC);
+}
+
+static int64
+positive_option(const char *key, const JsonbValue *value)
+{
+	int64 number = integer_option(key, value, "a positive integer");
+
+	if (number < 1)
+		invalid_option(key, "a positive integer");
+	return number;
+}
+
+static void
+read_n_trials(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	options->n_trials = positive_option(key, value);
+}
+
+static void
+read_budget(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	options->budget = positive_option(key, value);
+}
+
 static const OptionKey option_keys[] = {
 	{"strict", read_strict},
-	{"rounding", read_rounding},
+	{"rounding", read_rounding, HB_OPTIONS_TABLE | HB_OPTIONS_WORKERS | HB_OPTIONS_SIMULATE},
 	{"max_rows", read_max_rows},
 	{"clip", read_clip},
 	{"curve_points", read_curve_points},
 	{"split_seed", read_split_seed},
 	{"test", read_test},
 	{"on_change", read_on_change},
+	{"lease", read_lease, HB_OPTIONS_WORKERS},
+	{"n_trials", read_n_trials, HB_OPTIONS_SIMULATE},
+	{"budget", read_budget, HB_OPTIONS_SIMULATE},
 	{"epochs", NULL},
 	{"split_column", NULL},
 	{"order_column", NULL},
@@ -162,44 +213,56 @@ static const OptionKey option_keys[] = {
 	{"warm_start", NULL},
 };
 
+static bool
+is_for(const OptionKey *option, HbOptionsFor who)
+{
+	return ((option->who == 0 ? HB_OPTIONS_TABLE : option->who) & who) != 0;
+}
+
 /* "a", "b" and "c" of the keys that can be used. */
 static char *
-available_keys(void)
+available_keys(HbOptionsFor who)
 {
 	const char *names[lengthof(option_keys) + 1];
 	int n = 0;
 	int i;
 
 	for (i = 0; i < lengthof(option_keys); i++)
-		if (option_keys[i].read != NULL)
+		if (option_keys[i].read != NULL && is_for(&option_keys[i], who))
 			names[n++] = option_keys[i].name;
 	names[n] = NULL;
 	return hb_quoted_list(names);
 }
 
 static void
-read_option(const char *key, const JsonbValue *value, HbOptions *options)
+read_option(const char *key, const JsonbValue *value, HbOptionsFor who, HbOptions *options)
 {
 	int i;
 
 	for (i = 0; i < lengthof(option_keys); i++)
 	{
-		if (strcmp(option_keys[i].name, key) != 0)
+		if (strcmp(option_keys[i].name, key) != 0 || !is_for(&option_keys[i], who))
 			continue;
 		if (option_keys[i].read == NULL)
 			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 							errmsg("option \"%s\" is not supported", key),
-							errhint("Available options are %s.", available_keys())));
+							errhint("Available options are %s.", available_keys(who))));
 		option_keys[i].read(key, value, options);
 		return;
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unrecognized option \"%s\"", key),
-			 errhint("Available options are %s.", available_keys())));
+			 errhint("Available options are %s.", available_keys(who))));
 }
 
 void
 hb_options_parse(Jsonb *jsonb, HbOptions *options)
+{
+	hb_options_parse_for(jsonb, HB_OPTIONS_TABLE, options);
+}
+
+void
+hb_options_parse_for(Jsonb *jsonb, HbOptionsFor who, HbOptions *options)
 {
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
@@ -219,6 +282,6 @@ hb_options_parse(Jsonb *jsonb, HbOptions *options)
 		if (token == WJB_KEY)
 			key = pnstrdup(item.val.string.val, item.val.string.len);
 		else if (token == WJB_VALUE)
-			read_option(key, &item, options);
+			read_option(key, &item, who, options);
 	}
 }

@@ -18,8 +18,20 @@ typedef struct HbOptions
 	int64 split_seed;		 /* 0 */
 	double test;			 /* 0: no test rows */
 	bool on_change_reload;	 /* {"on_change": "reload"}; default "error" */
+	int64 lease;			 /* microseconds that a worker has for each sign of life; 0: while it is connected */
+	int64 n_trials;			 /* hyperband_simulate; 0: the scheduler's own count */
+	int64 budget;			 /* hyperband_simulate; 0: none */
 } HbOptions;
 
-extern void hb_options_parse(Jsonb *jsonb, HbOptions *options); /* raises */
+/* Who takes the options: each of them knows only some of the keys. */
+typedef enum HbOptionsFor
+{
+	HB_OPTIONS_TABLE = 1,	 /* hyperband_tune, hyperband_plan */
+	HB_OPTIONS_WORKERS = 2,	 /* hyperband_create_study, hyperband_minimize */
+	HB_OPTIONS_SIMULATE = 4	 /* hyperband_simulate */
+} HbOptionsFor;
+
+extern void hb_options_parse(Jsonb *jsonb, HbOptions *options); /* of a table; raises */
+extern void hb_options_parse_for(Jsonb *jsonb, HbOptionsFor who, HbOptions *options);
 
 #endif /* HB_OPTIONS_H */

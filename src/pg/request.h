@@ -49,6 +49,10 @@ extern void hb_check_background_role(Oid role);
 /* 25006 in a read-only transaction and on a standby. */
 extern void hb_require_writable(const char *command);
 
+/* A seed, a random one where the argument is null; a time limit, NULL where it is null (22023). */
+extern int64 hb_seed_argument(FunctionCallInfo fcinfo, int argument);
+extern Interval *hb_time_limit_argument(FunctionCallInfo fcinfo, int argument);
+
 /* 22004 "x" must not be null. */
 extern void hb_require_argument(FunctionCallInfo fcinfo, int argument, const char *name);
 

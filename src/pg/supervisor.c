@@ -34,6 +34,7 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
+#include "pg/external.h"
 #include "pg/launch.h"
 #include "pg/locks.h"
 #include "pg/run.h"
@@ -199,7 +200,10 @@ hb_supervise(HbStudyRow *study)
 	PG_TRY();
 	{
 		hb_hear_cancel(true);
-		hb_run_study(study);
+		if (strcmp(study->kind, "function") == 0)
+			hb_run_function_study(study);
+		else
+			hb_run_study(study);
 		hb_hear_cancel(false);
 		/* whoever waited for the study may drop it now */
 		hb_unlock_study(study_id);
@@ -209,6 +213,7 @@ hb_supervise(HbStudyRow *study)
 		error = hb_take_error();
 	}
 	PG_END_TRY();
+	hb_function_cleanup();
 	hb_run_cleanup();
 	again = false;
 	if (error)

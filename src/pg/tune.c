@@ -307,14 +307,23 @@ read_validation(FunctionCallInfo fcinfo, TuneRequest *request)
 						errmsg("\"validation\" and option \"test\" together must be less than 1")));
 }
 
+int64
+hb_seed_argument(FunctionCallInfo fcinfo, int argument)
+{
+	int64 seed;
+
+	if (!PG_ARGISNULL(argument))
+		return PG_GETARG_INT64(argument);
+	if (!pg_strong_random(&seed, sizeof(seed)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random seed")));
+	return seed;
+}
+
 static void
 read_seed(FunctionCallInfo fcinfo, TuneRequest *request)
 {
-	if (!PG_ARGISNULL(HB_ARG_SEED))
-		request->study.seed = PG_GETARG_INT64(HB_ARG_SEED);
-	else if (!pg_strong_random(&request->study.seed, sizeof(request->study.seed)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random seed")));
+	request->study.seed = hb_seed_argument(fcinfo, HB_ARG_SEED);
 	request->study.split_seed = request->options.split_seed;
 }
 
@@ -354,14 +363,14 @@ read_device(FunctionCallInfo fcinfo, TuneRequest *request)
 }
 
 /* Months have no fixed length; an infinite interval of later servers counts its months, too. */
-static void
-read_time_limit(FunctionCallInfo fcinfo, TuneRequest *request)
+Interval *
+hb_time_limit_argument(FunctionCallInfo fcinfo, int argument)
 {
 	Interval *limit;
 
-	if (PG_ARGISNULL(HB_ARG_TIME_LIMIT))
-		return;
-	limit = PG_GETARG_INTERVAL_P(HB_ARG_TIME_LIMIT);
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	limit = PG_GETARG_INTERVAL_P(argument);
 	if (limit->month != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("\"time_limit\" must be positive"),
@@ -370,7 +379,7 @@ read_time_limit(FunctionCallInfo fcinfo, TuneRequest *request)
 	if ((double) limit->day * (double) USECS_PER_DAY + (double) limit->time <= 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("\"time_limit\" must be positive")));
-	request->study.time_limit = limit;
+	return limit;
 }
 
 /* NULL-terminated; NULL where the argument is. */
@@ -505,7 +514,7 @@ hb_tune(FunctionCallInfo fcinfo, const char *command)
 	read_plan(fcinfo, &request);
 	read_validation(fcinfo, &request);
 	read_seed(fcinfo, &request);
-	read_time_limit(fcinfo, &request);
+	request.study.time_limit = hb_time_limit_argument(fcinfo, HB_ARG_TIME_LIMIT);
 	read_device(fcinfo, &request);
 	read_data(fcinfo, &request);
 	read_task_and_metric(fcinfo, &request);

@@ -8,28 +8,13 @@
 #include "tune/registry.h"
 
 extern const HbSampler hb_sampler_random;
+extern const HbSampler hb_sampler_grid;
+extern const HbSampler hb_sampler_sobol;
+extern const HbSampler hb_sampler_tpe;
+extern const HbSampler hb_sampler_gp;
 
-static const HbSampler sampler_grid = {
-	.name = "grid",
-	.description = "every combination of evenly spaced values",
-};
-static const HbSampler sampler_sobol = {
-	.name = "sobol",
-	.description = "a low-discrepancy sequence",
-};
-static const HbSampler sampler_tpe = {
-	.name = "tpe",
-	.description = "tree-structured Parzen estimators fitted to earlier results",
-	.learns = true,
-};
-static const HbSampler sampler_gp = {
-	.name = "gp",
-	.description = "a Gaussian process fitted to earlier results",
-	.learns = true,
-};
-
-const HbSampler *const hb_samplers[] = {&hb_sampler_random, &sampler_grid, &sampler_sobol,
-										&sampler_tpe,       &sampler_gp,   NULL};
+const HbSampler *const hb_samplers[] = {&hb_sampler_random, &hb_sampler_grid, &hb_sampler_sobol,
+										&hb_sampler_tpe,    &hb_sampler_gp,   NULL};
 #define N_SAMPLERS ((int) (sizeof(hb_samplers) / sizeof(hb_samplers[0])) - 1)
 
 const HbSampler *

@@ -11,25 +11,14 @@
 #include "tune/registry.h"
 
 extern const HbScheduler hb_scheduler_full;
+extern const HbScheduler hb_scheduler_halving;
 extern const HbScheduler hb_scheduler_hyperband;
+extern const HbScheduler hb_scheduler_asha;
+extern const HbScheduler hb_scheduler_racing;
 
-static const HbScheduler scheduler_halving = {
-	.name = "halving",
-	.description = "one bracket of Successive Halving",
-};
-static const HbScheduler scheduler_asha = {
-	.name = "asha",
-	.description = "asynchronous Successive Halving",
-	.asynchronous = true,
-};
-static const HbScheduler scheduler_racing = {
-	.name = "racing",
-	.description = "drops trials that are significantly worse than the leader",
-};
-
-const HbScheduler *const hb_schedulers[] = {&hb_scheduler_full, &hb_scheduler_hyperband,
-											&scheduler_halving, &scheduler_asha,
-											&scheduler_racing,  NULL};
+const HbScheduler *const hb_schedulers[] = {&hb_scheduler_full,    &hb_scheduler_hyperband,
+											&hb_scheduler_halving, &hb_scheduler_asha,
+											&hb_scheduler_racing,  NULL};
 #define N_SCHEDULERS ((int) (sizeof(hb_schedulers) / sizeof(hb_schedulers[0])) - 1)
 
 const HbScheduler *
@@ -68,6 +57,21 @@ hb_trial_state_parse(const char *name, HbTrialState *state)
 			return true;
 		}
 	return false;
+}
+
+int
+hb_compare_results(const void *a, const void *b)
+{
+	const HbTrialView *x = *(HbTrialView *const *) a;
+	const HbTrialView *y = *(HbTrialView *const *) b;
+	bool x_finite = isfinite(x->loss);
+	bool y_finite = isfinite(y->loss);
+
+	if (x_finite != y_finite)
+		return x_finite ? -1 : 1;
+	if (x_finite && x->loss != y->loss)
+		return x->loss < y->loss ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
 }
 
 int

@@ -72,4 +72,14 @@ extern const HbDist *hb_space_active(const HbSpace *space, int param, const HbJs
 /* u in [0,1) to a value of dist: inclusive bounds; log int uniform in log[low-1/2, high+1/2], rounded. */
 extern HbJson *hb_dist_quantile(const HbHost *host, const HbDist *dist, double u);
 
+/* The same without a JSON value: the number of a FLOAT or INT, the index of a choice of the others. */
+extern double hb_dist_number(const HbDist *dist, double u);
+extern int hb_dist_choice(const HbDist *dist, double u);
+
+/* A copy of a scalar. */
+extern HbJson *hb_json_copy_scalar(const HbHost *host, const HbJson *value);
+
+/* Values that a stepped float or a linear integer can take; 0: a continuum. A log-scaled integer takes every integer. */
+extern double hb_dist_values(const HbDist *dist);
+
 #endif /* HB_SPACE_H */

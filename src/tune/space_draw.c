@@ -37,9 +37,8 @@ hb_space_active(const HbSpace *space, int param, const HbJson *const *values)
 	return NULL;
 }
 
-/* Choices are scalars. */
-static HbJson *
-copy_scalar(const HbHost *host, const HbJson *value)
+HbJson *
+hb_json_copy_scalar(const HbHost *host, const HbJson *value)
 {
 	switch (value->type)
 	{
@@ -67,15 +66,25 @@ between(double low, double high, double u)
 	return isfinite(high - low) ? low + u * (high - low) : low * (1 - u) + high * u;
 }
 
+double
+hb_dist_values(const HbDist *dist)
+{
+	if (dist->type == HB_DIST_FIXED || dist->type == HB_DIST_CATEGORICAL)
+		return dist->nchoices;
+	if (dist->low == dist->high)
+		return 1;
+	/* (0.3 - 0) / 0.1 is 2.9999999999999996; the last step still counts */
+	return dist->step > 0 ? floor((dist->high - dist->low) / dist->step * (1 + 1e-12)) + 1 : 0;
+}
+
 /* One of low, low + step, ..., the last at most high. */
 static double
-stepped(double low, double high, double step, double u)
+stepped(const HbDist *dist, double u)
 {
-	/* (0.3 - 0) / 0.1 is 2.9999999999999996; the last step still counts */
-	double steps = floor((high - low) / step * (1 + 1e-12));
-	double chosen = floor(u * (steps + 1));
+	double values = hb_dist_values(dist);
+	double chosen = floor(u * values);
 
-	return low + (chosen < steps ? chosen : steps) * step;
+	return dist->low + (chosen < values ? chosen : values - 1) * dist->step;
 }
 
 static double
@@ -92,24 +101,28 @@ draw_number(const HbDist *dist, double u)
 		return half > 0 ? floor(value + half) : value;
 	}
 	if (dist->step > 0)
-		return stepped(dist->low, dist->high, dist->step, u);
+		return stepped(dist, u);
 	return between(dist->low, dist->high, u);
+}
+
+double
+hb_dist_number(const HbDist *dist, double u)
+{
+	return clamp(draw_number(dist, u), dist->low, dist->high);
+}
+
+int
+hb_dist_choice(const HbDist *dist, double u)
+{
+	int index = (int) (u * dist->nchoices);
+
+	return index < dist->nchoices ? index : dist->nchoices - 1;
 }
 
 HbJson *
 hb_dist_quantile(const HbHost *host, const HbDist *dist, double u)
 {
-	int index;
-
-	switch (dist->type)
-	{
-		case HB_DIST_FIXED:
-			return copy_scalar(host, dist->choices[0]);
-		case HB_DIST_CATEGORICAL:
-			index = (int) (u * dist->nchoices);
-			return copy_scalar(host,
-							   dist->choices[index < dist->nchoices ? index : dist->nchoices - 1]);
-		default:
-			return hb_json_number(host, clamp(draw_number(dist, u), dist->low, dist->high));
-	}
+	if (dist->type == HB_DIST_FLOAT || dist->type == HB_DIST_INT)
+		return hb_json_number(host, hb_dist_number(dist, u));
+	return hb_json_copy_scalar(host, dist->choices[hb_dist_choice(dist, u)]);
 }

@@ -479,25 +479,23 @@ test_winner(void)
 static void
 test_registry(void)
 {
-	static const char *const later[] = {"halving", "asha", "racing"};
 	HbStatus status;
 	HbTrialState state;
-	char message[100];
 	int wrong = 0;
 
 	hb_status_init(&status);
 	ok(!hb_scheduler_find("magic", &status), "an unknown scheduler");
 	is_str(status.sqlstate, "22023", "is an invalid parameter");
 	is_str(status.message, "unrecognized scheduler \"magic\"", "and named");
-	is_str(status.hint, "Available schedulers are \"full\" and \"hyperband\".", "with a hint");
-	for (int i = 0; i < 3; i++)
-	{
-		snprintf(message, sizeof(message), "scheduler \"%s\" is not available in this release",
-				 later[i]);
-		ok(!hb_scheduler_find(later[i], &status) && strcmp(status.sqlstate, "0A000") == 0 &&
-			   strcmp(status.message, message) == 0,
-		   "scheduler %s is named, but not available", later[i]);
-	}
+	is_str(
+		status.hint,
+		"Available schedulers are \"full\", \"hyperband\", \"halving\", \"asha\" and \"racing\".",
+		"with a hint");
+	for (int i = 0; hb_schedulers[i]; i++)
+		wrong += hb_scheduler_find(hb_schedulers[i]->name, &status) != hb_schedulers[i] ||
+				 !hb_schedulers[i]->plan || !hb_schedulers[i]->next;
+	is_int(wrong, 0, "every scheduler is found by its name");
+	wrong = 0;
 	for (int i = HB_TRIAL_WAITING; i <= HB_TRIAL_CANCELLED; i++)
 		wrong += !hb_trial_state_parse(hb_trial_state_name((HbTrialState) i), &state) ||
 				 (int) state != i;
@@ -514,6 +512,11 @@ main(void)
 	HbPlanRequest journal = {.max_resource = 27, .min_resource = 1, .eta = 3, .ceil = true};
 	HbPlanRequest one = {.max_resource = 1, .min_resource = 1, .eta = 3};
 
+	HbPlanRequest nine = {.max_resource = 81, .min_resource = 1, .eta = 3, .n_trials = 9};
+	HbPlanRequest one_by_one = {.max_resource = 27, .min_resource = 1, .eta = 3, .batch = 1};
+	HbPlanRequest batches = {
+		.max_resource = 9, .min_resource = 1, .eta = 3, .n_trials = 14, .batch = 4};
+
 	test_levels();
 	test_ranks();
 	test_study("hyperband", plan81, 0, false, "hyperband 81");
@@ -524,6 +527,11 @@ main(void)
 	test_study("hyperband", repeated, 0.1, true, "hyperband 20 by 2, repeated");
 	test_study("hyperband", journal, 0, false, "hyperband 27, rounded up");
 	test_study("hyperband", one, 0, false, "hyperband 1");
+	test_study("halving", plan81, 0, false, "halving 81");
+	test_study("halving", nine, 0, false, "halving 81, nine trials");
+	test_study("halving", plan27, 0.4, true, "halving 27, diverging trials and tied losses");
+	test_study("hyperband", one_by_one, 0.1, false, "hyperband 27, bracket by bracket");
+	test_study("full", batches, 0.1, true, "full 9 in batches");
 	test_study("full", plan81, 0, false, "full 81");
 	test_study("full", plan81, 0.3, false, "full 81, diverging trials");
 	test_inconsistent();
