@@ -56,8 +56,8 @@ check_number(const HbParamDecl *decl, double value, HbStatus *status)
 					   decl->name);
 	if (value < decl->legal_low || value > decl->legal_high)
 	{
-		hb_fail(status, HB_ERR_INVALID_PARAMETER, "value %.17g is out of range for parameter \"%s\"",
-				value, decl->name);
+		hb_fail(status, HB_ERR_INVALID_PARAMETER,
+				"value %.17g is out of range for parameter \"%s\"", value, decl->name);
 		return hb_fail_detail(status, "Valid values are between %.17g and %.17g.", decl->legal_low,
 							  decl->legal_high);
 	}

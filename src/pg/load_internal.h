@@ -112,6 +112,8 @@ typedef struct HbLoadFile
 	char *own_buffer;
 	char *window;   /* into the file, NULL: none */
 	char *reserved; /* around it, for alignment */
+	size_t reserved_length;
+	double expected; /* bytes of the whole file */
 	bool try_huge;
 	size_t used;
 	size_t threshold; /* flushed when used reaches it */
@@ -176,7 +178,8 @@ typedef struct HbLoadColumn
 	uint32 token;   /* in the row's tokens */
 	uint32 moments; /* in the row's moments, arrays and bytea */
 	const HbLoadField *field;
-	const char *previous; /* where the last row's bytes were */
+	const char *page;   /* of shared buffers, where the last row's bytes were */
+	ptrdiff_t distance; /* from the page before it */
 	HbDict *dict;
 	struct
 	{
