@@ -1,7 +1,7 @@
 /*
  * load_internal.h - what the load_*.c files share
  *
- * A load runs in these steps: resolve the columns (load_check.c), run one query whose rows go to
+ * A load runs in these steps: resolve the columns (load_check.c), run one query (load_layout.c) whose rows go to
  * load_read.c, which writes records (load_file.c) or a sample of them (load_sample.c), decide
  * classes, order and split (load_order.c, load_split.c), compute what the encoder needs and seal the file (load_finish.c).
  */
@@ -37,6 +37,8 @@ typedef struct HbLoadField
 	Oid declared; /* the column's own type, for messages */
 	Oid type;     /* base type */
 	HbColumnKind kind;
+	AttrNumber attribute;
+	int place; /* in the query's result */
 } HbLoadField;
 
 typedef struct HbLoadPlan
@@ -171,6 +173,7 @@ typedef enum HbLoadOp
 typedef struct HbLoadColumn
 {
 	HbLoadOp op;
+	int place;      /* in the query's result */
 	bool single;    /* kept as float32 */
 	bool flagged;   /* array or bytea */
 	int length;     /* elements; HB_NO_LENGTH until the first value of an array is seen */
@@ -219,6 +222,7 @@ typedef struct HbLoad
 	bool row_dirty;
 	List *notices;
 
+	char *query;
 	int ncolumns;
 	HbLoadColumn *columns; /* in feature order */
 	bool laid_out;         /* all lengths are known */
@@ -257,13 +261,16 @@ typedef struct HbLoad
 	uint64 count[3];
 } HbLoad;
 
-extern void hb_read_begin(HbLoad *load);
 extern void hb_read_run(HbLoad *load);
 extern void hb_load_note(HbLoad *load, const char *format, ...) pg_attribute_printf(2, 3);
 /* Keeps a record that is complete in the file's buffer. */
 extern void hb_read_keep(HbLoad *load, const HbRowMeta *meta, const char *moments);
 /* 53400 when the data set outgrows hyperband.max_data_memory. */
 extern void hb_read_check_memory(HbLoad *load, uint64 rows);
+
+/* load_layout.c */
+extern void hb_load_prepare(HbLoad *load);
+extern void hb_load_lay_out(HbLoad *load);
 
 /* load_moments.c: one row's array. */
 extern void hb_copy_bytes(uint8 *out, const uint8 *bytes, int n, uint32 *sum, uint32 *squares);
