@@ -157,6 +157,8 @@ wait_for(int64 study_id, TimestampTz deadline)
 			break;
 		if (strcmp(state, "queued") == 0 && now >= launch_at)
 		{
+			/* else it would wait for a worker that cannot start */
+			hb_check_background_role(study->owner);
 			hb_launch_queued();
 			launch_at = TimestampTzPlusMilliseconds(now, LAUNCH_EVERY);
 		}

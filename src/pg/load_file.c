@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "storage/fd.h"
@@ -20,7 +21,9 @@
 #define FLUSH_BYTES (128 * 1024)
 #define HUGE_BYTES ((size_t) 2 * 1024 * 1024)
 /* Huge pages of a window, at most: the last takes the end of a record, the next window begins with it. */
-#define WINDOW_PAGES 3
+#define WINDOW_PAGES 2
+/* What pwrite() of as many small pages costs. */
+#define MAX_COLLAPSE_SECONDS 0.0005
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -99,17 +102,35 @@ hb_file_write_at(HbLoadFile *file, uint64 position, const void *bytes, size_t le
 	}
 }
 
-/* Makes n huge pages of the file at offset, which is mapped at address. */
+static double
+cpu_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+/*
+ * Makes n huge pages of the file at offset, which is mapped at address.  false where the kernel cannot, or takes
+ * longer than pwrite() would (a virtual machine whose host has to find the memory first).
+ */
 static bool
 collapse(HbLoadFile *file, uint64 offset, char *address, int n)
 {
 	char zero = 0;
 
-	/* There must be something in each to collapse. */
 	for (int i = 0; i < n; i++)
-		if (pwrite(file->fd, &zero, 1, (off_t) (offset + i * HUGE_BYTES)) != 1)
+	{
+		double start = cpu_clock();
+
+		/* There must be something to collapse. */
+		if (pwrite(file->fd, &zero, 1, (off_t) (offset + i * HUGE_BYTES)) != 1 ||
+			madvise(address + i * HUGE_BYTES, HUGE_BYTES, MADV_COLLAPSE) != 0 ||
+			cpu_clock() - start > MAX_COLLAPSE_SECONDS)
 			return false;
-	return madvise(address, n * HUGE_BYTES, MADV_COLLAPSE) == 0;
+	}
+	return true;
 }
 
 /* As many pages as seem to be needed yet, at least two. */

@@ -49,7 +49,7 @@ order_parts(Finish *finish)
 {
 	HbLoad *load = finish->load;
 	uint64 n[3] = {0, 0, 0};
-	uint32 *all = palloc_extended(sizeof(uint32) * Max(load->nrows, 1), MCXT_ALLOC_HUGE);
+	uint32 *all = load->arranged;
 
 	finish->parts[HB_PART_TRAIN] = all;
 	finish->parts[HB_PART_VALIDATION] = all + load->count[HB_PART_TRAIN];
@@ -450,7 +450,7 @@ static void
 finish_targets(Finish *finish)
 {
 	HbLoad *load = finish->load;
-	uint32 *targets = palloc_extended(sizeof(uint32) * load->nrows, MCXT_ALLOC_HUGE);
+	uint32 *targets = load->targets;
 
 	finish->targets = targets;
 	finish->target_mean = 0.0;

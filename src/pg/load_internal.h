@@ -256,8 +256,10 @@ typedef struct HbLoad
 	HbTask task;
 	uint32 nclasses;
 	char **labels;
-	uint32 *order; /* all rows by (hash, label) */
-	uint8 *part;   /* HbPart by row */
+	uint32 *order;    /* all rows by (hash, label) */
+	uint32 *arranged; /* room for the same again: row numbers by part */
+	void *targets;    /* room for a float or class of each row */
+	uint8 *part;      /* HbPart by row */
 	uint64 count[3];
 } HbLoad;
 
