@@ -27,6 +27,10 @@ PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -O3 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare
 # PostgreSQL 15's own headers declare variables in the middle of blocks only by accident; ours do on purpose.
 PG_CFLAGS += -Wno-declaration-after-statement
+# The server was built with gcc: clang warns of options and attributes in its flags and headers that it does not know.
+ifneq ($(findstring clang,$(CC)),)
+PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-attributes -Wno-ignored-optimization-argument
+endif
 SHLIB_LINK = -lxxhash -lm
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(filter-out sql/hyperband--%,$(wildcard sql/*.sql))))

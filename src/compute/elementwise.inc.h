@@ -2,6 +2,7 @@
  * elementwise.inc.h - everything but products, in C that the compiler vectorises
  *
  * Included once by each kernel file, which is compiled for its own instruction set; all functions are static.
+ * Bounds and pointers are copied to locals before a loop: the server's build has -fno-strict-aliasing.
  * sqrt must not set errno to vectorise: each including file asks for that by the pragma below.
  */
 #include "compute/vecmath.h"
@@ -89,6 +90,40 @@ ew_activate_back(HbActivation f, const hb_real *restrict z, const hb_real *restr
 			break;
 		default:
 			break;
+	}
+}
+
+/* Philox4x32-10 (Salmon et al., SC 2011) on sixteen counters at once, in lanes; test_compute holds it to Random123. */
+static void
+ew_draw(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
+		uint32_t *out)
+{
+	for (size_t group = 0; group < groups; group++, out += 4 * HB_DRAW_BLOCKS)
+	{
+		uint32_t a[HB_DRAW_BLOCKS], b[HB_DRAW_BLOCKS], c[HB_DRAW_BLOCKS], d[HB_DRAW_BLOCKS];
+		uint32_t key0 = (uint32_t) seed, key1 = (uint32_t) (seed >> 32);
+
+		for (uint32_t i = 0; i < HB_DRAW_BLOCKS; i++)
+		{
+			a[i] = stream;
+			b[i] = (uint32_t) detail;
+			c[i] = (uint32_t) (detail >> 32);
+			d[i] = first + (uint32_t) group * HB_DRAW_BLOCKS + i;
+		}
+		for (int round = 0; round < 10; round++, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u)
+			for (int i = 0; i < HB_DRAW_BLOCKS; i++)
+			{
+				uint64_t x = (uint64_t) 0xD2511F53u * a[i], y = (uint64_t) 0xCD9E8D57u * c[i];
+
+				a[i] = (uint32_t) (y >> 32) ^ b[i] ^ key0;
+				c[i] = (uint32_t) (x >> 32) ^ d[i] ^ key1;
+				b[i] = (uint32_t) y;
+				d[i] = (uint32_t) x;
+			}
+		memcpy(out, a, sizeof a);
+		memcpy(out + HB_DRAW_BLOCKS, b, sizeof b);
+		memcpy(out + 2 * HB_DRAW_BLOCKS, c, sizeof c);
+		memcpy(out + 3 * HB_DRAW_BLOCKS, d, sizeof d);
 	}
 }
 
@@ -182,45 +217,89 @@ ew_softmax(hb_real *z, size_t outputs, size_t n, size_t ld, hb_real *scratch)
 			z[c * ld + s] *= total[s];
 }
 
+/* Up to here, comparing the label with every class over vectors beats one scattered access a sample. */
+#define EW_FEW_CLASSES 32
+
+/* out[s] = z of sample s's own class */
+static void
+ew_pick(const HbScores *x, hb_real *restrict out)
+{
+	const uint32_t *restrict labels = x->labels;
+	const hb_real *restrict z = x->z;
+	size_t n = x->n, ld = x->ld, outputs = x->outputs;
+
+	if (outputs > EW_FEW_CLASSES)
+	{
+		for (size_t s = 0; s < n; s++)
+			out[s] = z[labels[s] * ld + s];
+		return;
+	}
+	memset(out, 0, n * sizeof(hb_real));
+	for (uint32_t c = 0; c < outputs; c++)
+		for (size_t s = 0; s < n; s++)
+			out[s] = labels[s] == c ? z[c * ld + s] : out[s];
+}
+
+/* d = (e / total - [c = label]) scale, for d holding e; total is overwritten. */
+static void
+ew_cross_entropy_gradient(const HbScores *x, hb_real *restrict total)
+{
+	const uint32_t *restrict labels = x->labels;
+	hb_real scale = (hb_real) 1 / (hb_real) x->n;
+	size_t n = x->n, ld = x->ld, outputs = x->outputs;
+	bool few = outputs <= EW_FEW_CLASSES;
+	hb_real *d = x->d;
+
+	for (size_t s = 0; s < n; s++)
+		total[s] = scale / total[s];
+	for (uint32_t c = 0; c < outputs; c++)
+	{
+		hb_real *restrict row = d + c * ld;
+
+		if (few)
+			for (size_t s = 0; s < n; s++)
+				row[s] = row[s] * total[s] - (labels[s] == c ? scale : 0);
+		else
+			for (size_t s = 0; s < n; s++)
+				row[s] *= total[s];
+	}
+	for (size_t s = 0; !few && s < n; s++)
+		d[labels[s] * ld + s] -= scale;
+}
+
+/* total = sum of e^(z - top) without keeping the terms. */
+static void
+ew_total(const HbScores *x, hb_real *restrict top, hb_real *restrict total)
+{
+	size_t ld = x->ld, outputs = x->outputs;
+	const hb_real *restrict z = x->z;
+
+	memcpy(top, z, ld * sizeof(hb_real));
+	for (size_t c = 1; c < outputs; c++)
+		for (size_t s = 0; s < ld; s++)
+			top[s] = z[c * ld + s] > top[s] ? z[c * ld + s] : top[s];
+	memset(total, 0, ld * sizeof(hb_real));
+	for (size_t c = 0; c < outputs; c++)
+		for (size_t s = 0; s < ld; s++)
+			total[s] += hb_exp(z[c * ld + s] - top[s]);
+}
+
 static double
 ew_cross_entropy(const HbScores *x)
 {
-	size_t ld = x->ld;
+	size_t ld = x->ld, n = x->n;
 	hb_real *restrict top = x->scratch, *restrict total = top + ld, *restrict loss = total + ld;
-	hb_real scale = (hb_real) 1 / (hb_real) x->n;
 
-	for (size_t s = 0; s < x->n; s++)
-		loss[s] = x->z[x->labels[s] * ld + s];
+	ew_pick(x, loss);
 	if (x->d == NULL)
-	{
-		memcpy(top, x->z, ld * sizeof(hb_real));
-		for (size_t c = 1; c < x->outputs; c++)
-			for (size_t s = 0; s < ld; s++)
-				top[s] = x->z[c * ld + s] > top[s] ? x->z[c * ld + s] : top[s];
-		memset(total, 0, ld * sizeof(hb_real));
-		for (size_t c = 0; c < x->outputs; c++)
-			for (size_t s = 0; s < ld; s++)
-				total[s] += hb_exp(x->z[c * ld + s] - top[s]);
-	}
+		ew_total(x, top, total);
 	else
 		ew_exponents(x->z, x->outputs, ld, x->d, top, total);
-	for (size_t s = 0; s < x->n; s++)
+	for (size_t s = 0; s < n; s++)
 		loss[s] = hb_log1up(total[s]) + top[s] - loss[s];
 	if (x->d != NULL)
-	{
-		for (size_t s = 0; s < ld; s++)
-			total[s] = scale / total[s];
-		for (size_t c = 0; c < x->outputs; c++)
-		{
-			hb_real *restrict row = x->d + c * ld;
-
-			for (size_t s = 0; s < ld; s++)
-				row[s] *= total[s];
-		}
-		for (size_t s = 0; s < x->n; s++)
-			x->d[x->labels[s] * ld + s] -= scale;
-	}
-	return ew_sum(loss, x->n);
+		ew_cross_entropy_gradient(x, total);
+	return ew_sum(loss, n);
 }
 
 static double
@@ -280,26 +359,30 @@ ew_hinge(const HbScores *x)
 static double
 ew_squared(const HbScores *x)
 {
-	hb_real *loss = x->scratch;
-	hb_real scale = (hb_real) 1 / (hb_real) x->n;
+	hb_real *restrict loss = x->scratch;
+	const float *restrict targets = x->targets;
+	const hb_real *z = x->z;
+	hb_real *d = x->d, scale = (hb_real) 1 / (hb_real) x->n;
+	size_t n = x->n;
 
-	for (size_t s = 0; s < x->n; s++)
+	for (size_t s = 0; s < n; s++)
 	{
-		hb_real e = x->z[s] - (hb_real) x->targets[s];
+		hb_real e = z[s] - (hb_real) targets[s];
 
 		loss[s] = (hb_real) 0.5 * e * e;
-		if (x->d != NULL)
-			x->d[s] = e * scale;
 	}
-	return ew_sum(loss, x->n);
+	for (size_t s = 0; d != NULL && s < n; s++)
+		d[s] = (z[s] - (hb_real) targets[s]) * scale;
+	return ew_sum(loss, n);
 }
 
 static void
 ew_update_sgd(const HbUpdate *u, const hb_real *restrict g, hb_real *restrict w)
 {
+	const size_t cols = u->cols;
 	hb_real rate = u->rate, l2 = u->l2;
 
-	for (size_t j = 0; j < u->cols; j++)
+	for (size_t j = 0; j < cols; j++)
 		w[j] -= rate * (g[j] + l2 * w[j]);
 }
 
@@ -307,9 +390,10 @@ static void
 ew_update_momentum(const HbUpdate *u, const hb_real *restrict g, hb_real *restrict w,
 				   hb_real *restrict v)
 {
+	const size_t cols = u->cols;
 	hb_real rate = u->rate, l2 = u->l2, mu = u->decay1;
 
-	for (size_t j = 0; j < u->cols; j++)
+	for (size_t j = 0; j < cols; j++)
 	{
 		v[j] = mu * v[j] + (g[j] + l2 * w[j]);
 		w[j] -= rate * v[j];
@@ -320,9 +404,10 @@ static void
 ew_update_nesterov(const HbUpdate *u, const hb_real *restrict g, hb_real *restrict w,
 				   hb_real *restrict v)
 {
+	const size_t cols = u->cols;
 	hb_real rate = u->rate, l2 = u->l2, mu = u->decay1;
 
-	for (size_t j = 0; j < u->cols; j++)
+	for (size_t j = 0; j < cols; j++)
 	{
 		hb_real gradient = g[j] + l2 * w[j];
 
@@ -335,9 +420,10 @@ static void
 ew_update_rmsprop(const HbUpdate *u, const hb_real *restrict g, hb_real *restrict w,
 				  hb_real *restrict s)
 {
+	const size_t cols = u->cols;
 	hb_real rate = u->rate, l2 = u->l2, rho = u->decay1, rest = 1 - rho, epsilon = u->epsilon;
 
-	for (size_t j = 0; j < u->cols; j++)
+	for (size_t j = 0; j < cols; j++)
 	{
 		hb_real gradient = g[j] + l2 * w[j];
 
@@ -350,10 +436,11 @@ static void
 ew_update_adam(const HbUpdate *u, const hb_real *restrict g, hb_real *restrict w,
 			   hb_real *restrict m, hb_real *restrict v)
 {
+	const size_t cols = u->cols;
 	hb_real rate = u->rate, l2 = u->l2, beta1 = u->decay1, beta2 = u->decay2;
 	hb_real rest1 = 1 - beta1, rest2 = 1 - beta2, root = u->root, epsilon = u->epsilon;
 
-	for (size_t j = 0; j < u->cols; j++)
+	for (size_t j = 0; j < cols; j++)
 	{
 		hb_real gradient = g[j] + l2 * w[j];
 

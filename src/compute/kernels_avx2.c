@@ -104,6 +104,7 @@ const HbProvider hb_provider_avx2 = {
 	.row_sums = ew_row_sums,
 	.activate = ew_activate,
 	.activate_back = ew_activate_back,
+	.draw = ew_draw,
 	.drop = ew_drop,
 	.softmax = ew_softmax,
 	.cross_entropy = ew_cross_entropy,

@@ -48,8 +48,7 @@ transpose_block(const float *from, size_t rows, size_t from_row, __mmask16 colum
 
 #pragma GCC unroll 16
 	for (size_t i = 0; i < 16; i++)
-		r[i] = i < rows ? _mm512_maskz_loadu_ps(columns, from + i * from_row)
-						: _mm512_setzero_ps();
+		r[i] = i < rows ? _mm512_maskz_loadu_ps(columns, from + i * from_row) : _mm512_setzero_ps();
 #pragma GCC unroll 8
 	for (int i = 0; i < 16; i += 2)
 	{
@@ -65,7 +64,7 @@ transpose_block(const float *from, size_t rows, size_t from_row, __mmask16 colum
 			r[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
 			r[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
 		}
-	/* r[4q + c] holds, in each quarter h, column 4h + c of rows 4q..4q+3 */
+		/* r[4q + c] holds, in each quarter h, column 4h + c of rows 4q..4q+3 */
 #pragma GCC unroll 4
 	for (int c = 0; c < 4; c++)
 	{
@@ -115,6 +114,7 @@ const HbProvider hb_provider_avx512 = {
 	.row_sums = ew_row_sums,
 	.activate = ew_activate,
 	.activate_back = ew_activate_back,
+	.draw = ew_draw,
 	.drop = ew_drop,
 	.softmax = ew_softmax,
 	.cross_entropy = ew_cross_entropy,

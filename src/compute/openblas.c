@@ -81,6 +81,13 @@ openblas_activate_back(HbActivation f, const hb_real *z, const hb_real *a, hb_re
 }
 
 static void
+openblas_draw(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
+			  uint32_t *out)
+{
+	hb_provider_kernels()->draw(seed, stream, detail, first, groups, out);
+}
+
+static void
 openblas_drop(const uint16_t *draws, uint32_t threshold, hb_real keep, const hb_real *a,
 			  hb_real *out, size_t n)
 {
@@ -129,6 +136,7 @@ const HbProvider hb_provider_openblas = {
 	.row_sums = openblas_row_sums,
 	.activate = openblas_activate,
 	.activate_back = openblas_activate_back,
+	.draw = openblas_draw,
 	.drop = openblas_drop,
 	.softmax = openblas_softmax,
 	.cross_entropy = openblas_cross_entropy,

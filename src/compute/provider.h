@@ -29,8 +29,9 @@ typedef double hb_real;
 typedef float hb_real;
 #endif
 
-#define HB_PAD 16	/* strides are multiples of this many elements */
+#define HB_PAD 16   /* strides are multiples of this many elements */
 #define HB_PANEL 32 /* columns of a packed panel */
+#define HB_DRAW_BLOCKS 16
 
 /* C[m][n] = bias[m] + A[m][k] B[k][n].  n is a multiple of HB_PAD. */
 typedef struct HbProduct
@@ -61,11 +62,11 @@ typedef enum HbActivation
 
 typedef enum HbUpdateRule
 {
-	HB_UPDATE_SGD,		/* W -= rate g */
+	HB_UPDATE_SGD,      /* W -= rate g */
 	HB_UPDATE_MOMENTUM, /* v = mu v + g; W -= rate v */
 	HB_UPDATE_NESTEROV, /* v = mu v + g; W -= rate (g + mu v) */
-	HB_UPDATE_RMSPROP,	/* s = rho s + (1 - rho) g^2; W -= rate g / (sqrt(s) + eps) */
-	HB_UPDATE_ADAM		/* bias correction is in rate and root */
+	HB_UPDATE_RMSPROP,  /* s = rho s + (1 - rho) g^2; W -= rate g / (sqrt(s) + eps) */
+	HB_UPDATE_ADAM      /* bias correction is in rate and root */
 } HbUpdateRule;
 
 /* One optimizer step on a block W[rows][cols]; g is first increased by l2 W. */
@@ -80,11 +81,11 @@ typedef struct HbUpdate
 	hb_real *s1; /* laid out as w: velocity, mean square, or first moment */
 	hb_real *s2; /* second moment */
 	size_t w_row;
-	hb_real rate;	 /* adam: lambda / (1 - beta1^t) */
+	hb_real rate; /* adam: lambda / (1 - beta1^t) */
 	hb_real l2;
-	hb_real decay1;	 /* mu, rho or beta1 */
-	hb_real decay2;	 /* beta2 */
-	hb_real root;	 /* adam: 1 / sqrt(1 - beta2^t) */
+	hb_real decay1;  /* mu, rho or beta1 */
+	hb_real decay2;  /* beta2 */
+	hb_real root;    /* adam: 1 / sqrt(1 - beta2^t) */
 	hb_real epsilon; /* outside the root */
 } HbUpdate;
 
@@ -95,10 +96,10 @@ typedef struct HbScores
 	size_t n;
 	size_t ld;
 	const hb_real *z;
-	hb_real *d;				/* mean gradient dL/dz; NULL: loss only */
+	hb_real *d;             /* mean gradient dL/dz; NULL: loss only */
 	const uint32_t *labels; /* classes */
-	const float *targets;	/* regression */
-	hb_real *scratch;		/* 3 * ld elements */
+	const float *targets;   /* regression */
+	hb_real *scratch;       /* 3 * ld elements */
 } HbScores;
 
 typedef struct HbProvider
@@ -108,7 +109,7 @@ typedef struct HbProvider
 	const char *description;
 	size_t panel; /* width of packed panels that product() likes; 0: plain row-major matrices */
 	bool (*available)(void);
-	const char *(*version)(void); /* of the library behind it; "" where there is none */
+	const char *(*version)(void);     /* of the library behind it; "" where there is none */
 	const char *(*kernel_name)(void); /* as chosen at run time; NULL: kernel */
 
 	void (*product)(const HbProduct *product);
@@ -121,6 +122,12 @@ typedef struct HbProvider
 	void (*activate)(HbActivation f, hb_real *z, hb_real *a, size_t n);
 	/* d *= f'(z), given what activate() left */
 	void (*activate_back)(HbActivation f, const hb_real *z, const hb_real *a, hb_real *d, size_t n);
+	/*
+	 * Philox words (as hb_random4) of counter blocks first.. in groups of HB_DRAW_BLOCKS: word w of block b of a group
+	 * at out[group * 4 * HB_DRAW_BLOCKS + w * HB_DRAW_BLOCKS + b]
+	 */
+	void (*draw)(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
+				 uint32_t *out);
 	/* out = a * mask, mask = keep where draw >= threshold, else 0 */
 	void (*drop)(const uint16_t *draws, uint32_t threshold, hb_real keep, const hb_real *a,
 				 hb_real *out, size_t n);

@@ -71,7 +71,7 @@ tile_start(const Tile *t, size_t i, size_t j)
 #define DECLARE_1(i) V c##i##_0 = tile_start(t, i, 0);
 #define STEP_2(i)                                                                                  \
 	{                                                                                              \
-		V x = BROADCAST(BASE_##i + ((i) % 3) * row);                                   \
+		V x = BROADCAST(BASE_##i + ((i) % 3) * row);                                               \
 		c##i##_0 = FMA(x, b0, c##i##_0);                                                           \
 		c##i##_1 = FMA(x, b1, c##i##_1);                                                           \
 	}
@@ -127,20 +127,12 @@ DEFINE_TILE(12)
 typedef void (*TileFunction)(const Tile *);
 
 static const TileFunction tiles[TILE_ROWS + 1][3] = {
-	{NULL, NULL, NULL},
-	{NULL, tile_1_1, tile_1_2},
-	{NULL, tile_2_1, tile_2_2},
-	{NULL, tile_3_1, tile_3_2},
-	{NULL, tile_4_1, tile_4_2},
-	{NULL, tile_5_1, tile_5_2},
+	{NULL, NULL, NULL},           {NULL, tile_1_1, tile_1_2},   {NULL, tile_2_1, tile_2_2},
+	{NULL, tile_3_1, tile_3_2},   {NULL, tile_4_1, tile_4_2},   {NULL, tile_5_1, tile_5_2},
 	{NULL, tile_6_1, tile_6_2},
 #if TILE_ROWS > 6
-	{NULL, tile_7_1, tile_7_2},
-	{NULL, tile_8_1, tile_8_2},
-	{NULL, tile_9_1, tile_9_2},
-	{NULL, tile_10_1, tile_10_2},
-	{NULL, tile_11_1, tile_11_2},
-	{NULL, tile_12_1, tile_12_2},
+	{NULL, tile_7_1, tile_7_2},   {NULL, tile_8_1, tile_8_2},   {NULL, tile_9_1, tile_9_2},
+	{NULL, tile_10_1, tile_10_2}, {NULL, tile_11_1, tile_11_2}, {NULL, tile_12_1, tile_12_2},
 #endif
 };
 

@@ -35,6 +35,27 @@ hb_hash128_compare(HbHash128 a, HbHash128 b)
 	return a.low < b.low ? -1 : a.low > b.low;
 }
 
+/*
+ * A digest extended by a value that is itself a digest or a number: cheap, since a row's digest is uniform already.  For one
+ * digest it is one-to-one in value.low (the finalizer of MurmurHash3 is a bijection).
+ */
+static inline uint64_t
+hb_hash_finalize(uint64_t x)
+{
+	x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
+	x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ULL;
+	return x ^ (x >> 33);
+}
+
+static inline HbHash128
+hb_hash128_extend(HbHash128 digest, HbHash128 value)
+{
+	uint64_t mixed = hb_hash_finalize(value.low ^ digest.high);
+
+	return (HbHash128){.high = digest.high + hb_hash_finalize(mixed ^ value.high ^ digest.low),
+					   .low = digest.low + mixed};
+}
+
 /* Sum modulo 2^128: a digest of a multiset of rows, whatever their order. */
 static inline void
 hb_hash128_add(HbHash128 *sum, HbHash128 digest)

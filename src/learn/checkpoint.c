@@ -86,8 +86,8 @@ hb_checkpoint_check(const void *bytes, size_t length, HbStatus *status)
 		return corrupted(status, "Its format version is not known.");
 	if (header.total != length)
 		return corrupted(status, "Its length is not the recorded one.");
-	if (header.checksum != hb_hash64((const char *) bytes + sizeof header, length - sizeof header,
-									 header.total))
+	if (header.checksum !=
+		hb_hash64((const char *) bytes + sizeof header, length - sizeof header, header.total))
 		return corrupted(status, "Its checksum is wrong.");
 	return true;
 }
@@ -316,8 +316,7 @@ write_optimizer(unsigned char *to, const HbNetwork *network, const HbOptimizer *
 {
 	OptimizerSection s = {.rule = (uint32_t) (optimizer - hb_optimizers),
 						  .slots = (uint32_t) optimizer->slots};
-	size_t length =
-		sizeof s + s.slots * hb_shape_weights(&network->shape) * sizeof(float);
+	size_t length = sizeof s + s.slots * hb_shape_weights(&network->shape) * sizeof(float);
 	unsigned char *at = begin_section(to, SECTION_OPTIMIZER, length);
 
 	memcpy(at, &s, sizeof s);
@@ -334,8 +333,7 @@ write_optimizer(unsigned char *to, const HbNetwork *network, const HbOptimizer *
 
 bool
 hb_checkpoint_write(const HbHost *host, const HbNetwork *network, const HbOptimizer *optimizer,
-					uint64_t step, double best_loss, void **bytes, size_t *length,
-					HbStatus *status)
+					uint64_t step, double best_loss, void **bytes, size_t *length, HbStatus *status)
 {
 	size_t weights = hb_shape_weights(&network->shape) * sizeof(float);
 	ProgressSection progress = {.step = step, .best_loss = best_loss};

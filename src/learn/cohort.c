@@ -194,8 +194,7 @@ static bool
 alloc_buffers(HbCohort *cohort, HbStatus *status)
 {
 	HbArena *arena = &cohort->arena;
-	const HbShape **shapes =
-		hb_arena_alloc(arena, cohort->nmembers, sizeof(HbShape *), status);
+	const HbShape **shapes = hb_arena_alloc(arena, cohort->nmembers, sizeof(HbShape *), status);
 	size_t evaluation_batch = EVALUATION_BATCH;
 	size_t widest = cohort->group_rows;
 
@@ -216,15 +215,16 @@ alloc_buffers(HbCohort *cohort, HbStatus *status)
 		!hb_workspace_alloc(arena, cohort->provider, shapes, cohort->nmembers, evaluation_batch,
 							false, &cohort->evaluation_workspace, status))
 		return false;
-	cohort->z0 = hb_arena_alloc(arena, cohort->rows * cohort->workspace.ld, sizeof(hb_real), status);
-	cohort->d0 = hb_arena_alloc(arena, cohort->rows * cohort->workspace.ld, sizeof(hb_real), status);
+	cohort->z0 =
+		hb_arena_alloc(arena, cohort->rows * cohort->workspace.ld, sizeof(hb_real), status);
+	cohort->d0 =
+		hb_arena_alloc(arena, cohort->rows * cohort->workspace.ld, sizeof(hb_real), status);
 	cohort->gradient =
 		hb_arena_alloc(arena, widest * cohort->gradient_columns, sizeof(hb_real), status);
 	cohort->updates = hb_arena_alloc(arena, cohort->nmembers, sizeof(HbUpdate), status);
-	cohort->evaluation_z0 = hb_arena_alloc(arena, widest * cohort->evaluation_workspace.ld,
-										   sizeof(hb_real), status);
-	return cohort->z0 && cohort->d0 && cohort->gradient && cohort->updates &&
-		   cohort->evaluation_z0;
+	cohort->evaluation_z0 =
+		hb_arena_alloc(arena, widest * cohort->evaluation_workspace.ld, sizeof(hb_real), status);
+	return cohort->z0 && cohort->d0 && cohort->gradient && cohort->updates && cohort->evaluation_z0;
 }
 
 bool
@@ -251,8 +251,7 @@ hb_cohort_open(const HbFamily *family, const HbTrainContext *context, const HbJo
 	if (!configure_members(family, cohort, status))
 		return false;
 	cohort->batch_size = cohort->members[0].training.batch_size;
-	cohort->steps_per_epoch =
-		(cohort->rows_train + cohort->batch_size - 1) / cohort->batch_size;
+	cohort->steps_per_epoch = (cohort->rows_train + cohort->batch_size - 1) / cohort->batch_size;
 	if (cohort->batch_size > cohort->rows_train)
 		cohort->batch_size = cohort->rows_train;
 	return start_members(cohort, status) && alloc_buffers(cohort, status);
@@ -328,8 +327,7 @@ train_epochs(HbCohort *cohort, HbStatus *status)
 {
 	const HbJob *job = cohort->job;
 	double start = clock_seconds(CLOCK_MONOTONIC);
-	uint32_t *order =
-		hb_arena_alloc(&cohort->arena, cohort->rows_train, sizeof(uint32_t), status);
+	uint32_t *order = hb_arena_alloc(&cohort->arena, cohort->rows_train, sizeof(uint32_t), status);
 
 	if (order == NULL)
 		return false;
@@ -385,8 +383,7 @@ member_result(HbCohort *cohort, HbMember *member, HbTrialResult *result, HbStatu
 		return true;
 	result->outcome = HB_OUTCOME_TRAINED;
 	result->resource = job->to_resource;
-	result->loss =
-		hb_metric_loss((HbMetricId) job->metric, member->metrics.value[job->metric]);
+	result->loss = hb_metric_loss((HbMetricId) job->metric, member->metrics.value[job->metric]);
 	result->validation_loss = tie_loss(cohort, member);
 	if (!job->want_state)
 		return true;
@@ -406,8 +403,7 @@ collect_results(HbCohort *cohort, double cpu_seconds, HbJobResult *result, HbSta
 	result->job_id = cohort->job->id;
 	result->cpu_seconds = cpu_seconds;
 	result->ntrials = (uint32_t) cohort->nmembers;
-	result->trials =
-		hb_alloc(cohort->context->host, cohort->nmembers * sizeof(HbTrialResult));
+	result->trials = hb_alloc(cohort->context->host, cohort->nmembers * sizeof(HbTrialResult));
 	if (result->trials == NULL)
 		return hb_fail_memory(status, cohort->nmembers * sizeof(HbTrialResult));
 	for (int i = 0; i < cohort->nmembers; i++)
@@ -430,9 +426,9 @@ hb_cohort_train(const HbFamily *family, const HbTrainContext *context, const HbJ
 	unsigned mode = hb_flush_subnormals();
 	bool passed;
 
-	passed = hb_cohort_open(family, context, job, &cohort, status) && train_epochs(&cohort, status) &&
-			 collect_results(&cohort, clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - start, result,
-							 status);
+	passed =
+		hb_cohort_open(family, context, job, &cohort, status) && train_epochs(&cohort, status) &&
+		collect_results(&cohort, clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - start, result, status);
 	hb_arena_free(&cohort.arena);
 	hb_restore_subnormals(mode);
 	return passed;

@@ -11,8 +11,8 @@ typedef struct HbMember
 	const HbJobTrial *trial;
 	HbTraining training;
 	HbNetwork network;
-	size_t row;		  /* of its first unit among all first layers */
-	uint64_t step;	  /* optimizer steps since the trial began */
+	size_t row;    /* of its first unit among all first layers */
+	uint64_t step; /* optimizer steps since the trial began */
 	bool diverged;
 	double epoch_loss; /* sum of this epoch's batch losses */
 	double train_loss; /* of the last epoch, in reported units */
@@ -25,14 +25,14 @@ typedef struct HbMember
 /* Mini-batches that are gathered and packed once for all members. */
 typedef struct HbTile
 {
-	size_t capacity;   /* mini-batches */
-	size_t batch;	   /* rows of each */
-	size_t nbatches;   /* filled */
-	size_t *count;	   /* rows in each */
-	float *rows;	   /* [batch][padded inputs] */
+	size_t capacity;    /* mini-batches */
+	size_t batch;       /* rows of each */
+	size_t nbatches;    /* filled */
+	size_t *count;      /* rows in each */
+	float *rows;        /* [batch][padded inputs] */
 	hb_real **forward;  /* packed, each */
 	hb_real **gradient; /* NULL for evaluation */
-	uint32_t *labels;  /* [capacity][batch] */
+	uint32_t *labels;   /* [capacity][batch] */
 	float *targets;
 } HbTile;
 
@@ -51,7 +51,7 @@ typedef struct HbCohort
 	int nmembers;
 	HbMember *members;
 	size_t rows; /* first-layer units of all members */
-	hb_real *w;	 /* [rows][stride]: first layers of all */
+	hb_real *w;  /* [rows][stride]: first layers of all */
 	hb_real *b;
 	hb_real *state_w[HB_MAX_SLOTS];
 	hb_real *state_b[HB_MAX_SLOTS];
@@ -59,7 +59,7 @@ typedef struct HbCohort
 	uint64_t rows_train;
 	uint64_t steps_per_epoch;
 	size_t group_rows; /* most first-layer rows that go through a mini-batch together */
-	hb_real *z0;	   /* [rows][ld] */
+	hb_real *z0;       /* [rows][ld] */
 	hb_real *d0;
 	hb_real *gradient; /* [rows][gradient_columns] */
 	size_t gradient_columns;

@@ -14,7 +14,7 @@ typedef struct Evaluation
 	const uint32_t *rows;
 	size_t n;
 	float **scores; /* a member: [n][outputs] */
-	double *loss;	/* a member: sum */
+	double *loss;   /* a member: sum */
 	const uint32_t *labels;
 	const float *targets;
 } Evaluation;
@@ -60,10 +60,9 @@ score_members(HbCohort *cohort, int first, int count, Evaluation *evaluation, Hb
 				break;
 			hb_first_layer(cohort, &group, tile, 0, ws->ld, cohort->evaluation_z0);
 			for (int i = group.first; i < group.first + group.count && i < first + count; i++)
-				member_scores(
-					cohort, &cohort->members[i], tile, 0, at,
-					cohort->evaluation_z0 + (cohort->members[i].row - group.row) * ws->ld,
-					evaluation, i - first);
+				member_scores(cohort, &cohort->members[i], tile, 0, at,
+							  cohort->evaluation_z0 + (cohort->members[i].row - group.row) * ws->ld,
+							  evaluation, i - first);
 			if (!hb_cohort_tick(cohort, status))
 				return false;
 		}
@@ -89,10 +88,9 @@ member_metrics(HbCohort *cohort, HbMember *member, const Evaluation *evaluation,
 	if (cohort->task == HB_TASK_REGRESSION
 			? !hb_metrics_regression(evaluation->scores[slot], evaluation->targets, NULL,
 									 evaluation->n, cohort->target_scale, &member->metrics, status)
-			: !hb_metrics_classification(host, evaluation->scores[slot], evaluation->labels, NULL,
-										 evaluation->n, shape->outputs,
-										 hb_losses[shape->loss].calibrated, &member->metrics,
-										 status))
+			: !hb_metrics_classification(
+				  host, evaluation->scores[slot], evaluation->labels, NULL, evaluation->n,
+				  shape->outputs, hb_losses[shape->loss].calibrated, &member->metrics, status))
 		return false;
 	loss = hb_metric_loss((HbMetricId) cohort->job->metric,
 						  member->metrics.value[cohort->job->metric]);

@@ -36,7 +36,8 @@ alloc_layer(HbArena *arena, HbWorkspace *ws, uint32_t l, size_t units, bool trai
 		return true;
 	ws->h[l] = hb_arena_alloc(arena, size, sizeof(hb_real), status);
 	ws->d[l] = hb_arena_alloc(arena, size, sizeof(hb_real), status);
-	ws->draws[l] = hb_arena_alloc(arena, size, sizeof(uint16_t), status);
+	/* rounded up to whole groups of draws */
+	ws->draws[l] = hb_arena_alloc(arena, size + 8 * HB_DRAW_BLOCKS, sizeof(uint16_t), status);
 	return ws->h[l] != NULL && ws->d[l] != NULL && ws->draws[l] != NULL;
 }
 
@@ -65,23 +66,17 @@ hb_workspace_alloc(HbArena *arena, const HbProvider *provider, const HbShape *co
 	return ws->transposed != NULL && ws->gradient != NULL;
 }
 
+/* Sixteen bits an element: two to a word, four words to a block. */
+#define DRAWS_A_GROUP (8 * HB_DRAW_BLOCKS)
+
 static void
-draw_dropout(const HbDropout *dropout, uint32_t layer, uint16_t *draws, size_t n)
+draw_dropout(const HbProvider *provider, const HbDropout *dropout, uint32_t layer, uint16_t *draws,
+			 size_t n)
 {
 	uint64_t detail = dropout->number << 40 ^ dropout->step;
 
-	for (size_t i = 0; i < n; i += 8)
-	{
-		uint32_t words[4];
-
-		hb_random4(dropout->seed, HB_STREAM_DROPOUT, detail, layer << 28 | (uint32_t) (i / 8),
-				   words);
-		for (int j = 0; j < 4; j++)
-		{
-			draws[i + 2 * j] = (uint16_t) words[j];
-			draws[i + 2 * j + 1] = (uint16_t) (words[j] >> 16);
-		}
-	}
+	provider->draw(dropout->seed, HB_STREAM_DROPOUT, detail, layer << 28,
+				   (n + DRAWS_A_GROUP - 1) / DRAWS_A_GROUP, (uint32_t *) (void *) draws);
 }
 
 /* The activation of a hidden layer, and what the next layer sees of it. */
@@ -97,7 +92,7 @@ activate_layer(HbWorkspace *ws, const HbNetwork *network, uint32_t l, const HbDr
 	pass->h[l] = pass->a[l];
 	if (dropout != NULL && dropout->rate > 0)
 	{
-		draw_dropout(dropout, l, ws->draws[l], size);
+		draw_dropout(ws->provider, dropout, l, ws->draws[l], size);
 		pass->h[l] = ws->h[l];
 		ws->provider->drop(ws->draws[l], (uint32_t) (dropout->rate * 65536.0),
 						   (hb_real) (1.0 / (1.0 - dropout->rate)), pass->a[l], pass->h[l], size);

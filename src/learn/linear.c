@@ -54,8 +54,7 @@ linear_check(const HbProblem *problem, const double *values, HbMetricId metric,
 }
 
 static bool
-linear_train(const HbTrainContext *context, const HbJob *job, HbJobResult *result,
-			 HbStatus *status)
+linear_train(const HbTrainContext *context, const HbJob *job, HbJobResult *result, HbStatus *status)
 {
 	return hb_cohort_train(&hb_family_linear, context, job, result, status);
 }

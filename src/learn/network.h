@@ -31,8 +31,8 @@ typedef struct HbShape
 	HbLossId loss;
 	HbActivation activation;
 	uint32_t inputs;
-	uint32_t outputs; /* classes; 1 for regression */
-	uint32_t layers;  /* hidden layers + 1 */
+	uint32_t outputs;              /* classes; 1 for regression */
+	uint32_t layers;               /* hidden layers + 1 */
 	uint32_t units[HB_MAX_LAYERS]; /* the last: score units, 1 for hinge on two classes */
 } HbShape;
 
@@ -86,8 +86,8 @@ extern const HbOptimizer hb_optimizers[];
 extern const int hb_noptimizers;
 extern const char *const hb_optimizer_names[];
 /* Everything of an update but its block: rate = learning_rate * factor, step t from 1. */
-extern void hb_optimizer_step(const HbTraining *training, double factor, uint64_t t,
-							  HbUpdate *update);
+extern void
+hb_optimizer_step(const HbTraining *training, double factor, uint64_t t, HbUpdate *update);
 
 /* A configuration, decoded. */
 struct HbTraining
@@ -109,10 +109,10 @@ struct HbTraining
 /* ---- config.c: the functions that families share ---- */
 extern void hb_network_configure(const HbFamily *family, const HbProblem *problem,
 								 const double *params, HbTraining *training);
-extern uint32_t hb_network_width(const HbFamily *family, const HbProblem *problem,
-								 const double *params);
-extern double hb_network_cost(const HbFamily *family, const HbProblem *problem,
-							  const double *params);
+extern uint32_t
+hb_network_width(const HbFamily *family, const HbProblem *problem, const double *params);
+extern double
+hb_network_cost(const HbFamily *family, const HbProblem *problem, const double *params);
 extern bool hb_network_check(const HbFamily *family, const HbProblem *problem, const double *params,
 							 HbMetricId metric, bool infinite_horizon, HbStatus *status);
 
@@ -135,9 +135,9 @@ typedef struct HbLayer
 {
 	uint32_t units;
 	uint32_t inputs;
-	size_t stride;					 /* of w and of its state */
-	hb_real *w;						 /* [units][stride] */
-	hb_real *b;						 /* [units] */
+	size_t stride;                  /* of w and of its state */
+	hb_real *w;                     /* [units][stride] */
+	hb_real *b;                     /* [units] */
 	hb_real *state_w[HB_MAX_SLOTS]; /* as w; NULL beyond the optimizer's slots */
 	hb_real *state_b[HB_MAX_SLOTS];
 } HbLayer;
@@ -152,8 +152,8 @@ extern size_t hb_shape_weights(const HbShape *shape); /* weights and biases, unp
 /* Units and strides of every layer, no memory yet. */
 extern void hb_network_lay_out(HbNetwork *network, const HbShape *shape);
 /* Memory for layers from first on. */
-extern bool hb_network_alloc(HbArena *arena, HbNetwork *network, int first, int slots,
-							 HbStatus *status);
+extern bool
+hb_network_alloc(HbArena *arena, HbNetwork *network, int first, int slots, HbStatus *status);
 /* init.c: He or Glorot normal weights, zero biases. */
 extern bool hb_network_init(HbArena *arena, HbNetwork *network, uint64_t seed, uint64_t number,
 							HbStatus *status);
@@ -163,15 +163,15 @@ extern bool hb_network_init(HbArena *arena, HbNetwork *network, uint64_t seed, u
 typedef struct HbWorkspace
 {
 	const HbProvider *provider;
-	size_t ld;						/* columns of every activation */
-	hb_real *z[HB_MAX_LAYERS];		/* pre-activations, layers 1.. */
-	hb_real *a[HB_MAX_LAYERS];		/* activations, where they cannot lie in z */
-	hb_real *h[HB_MAX_LAYERS];		/* after dropout */
+	size_t ld;                      /* columns of every activation */
+	hb_real *z[HB_MAX_LAYERS];      /* pre-activations, layers 1.. */
+	hb_real *a[HB_MAX_LAYERS];      /* activations, where they cannot lie in z */
+	hb_real *h[HB_MAX_LAYERS];      /* after dropout */
 	uint16_t *draws[HB_MAX_LAYERS]; /* of dropout */
-	hb_real *d[HB_MAX_LAYERS];		/* gradients of pre-activations, layers 1.. */
-	hb_real *transposed;			/* [batch][units] */
-	hb_real *gradient;				/* [units][HB_GRADIENT_COLUMNS] */
-	hb_real *scratch;				/* max(3 ld, units) */
+	hb_real *d[HB_MAX_LAYERS];      /* gradients of pre-activations, layers 1.. */
+	hb_real *transposed;            /* [batch][units] */
+	hb_real *gradient;              /* [units][HB_GRADIENT_COLUMNS] */
+	hb_real *scratch;               /* max(3 ld, units) */
 } HbWorkspace;
 
 #define HB_GRADIENT_COLUMNS 64 /* of a weight matrix are computed, then used, at a time */
@@ -208,8 +208,7 @@ extern hb_real *hb_forward(HbWorkspace *workspace, const HbNetwork *network, siz
  * layer), updates all layers but the first and leaves the first one's gradient in d0.
  */
 extern void hb_backward(HbWorkspace *workspace, HbNetwork *network, size_t n, const HbPass *pass,
-						const HbDropout *dropout, hb_real *d0,
-						HbUpdate *update);
+						const HbDropout *dropout, hb_real *d0, HbUpdate *update);
 /* One layer's bias from the gradient of its pre-activations. */
 extern void hb_update_bias(HbWorkspace *workspace, HbLayer *layer, const hb_real *d, size_t n,
 						   HbUpdate *update);
@@ -221,7 +220,7 @@ typedef struct HbCheckpoint
 {
 	HbShape shape;
 	const unsigned char *weights; /* float32, unaligned: a layer's rows, then its biases */
-	const unsigned char *state;	  /* NULL in a model; slots times the same */
+	const unsigned char *state;   /* NULL in a model; slots times the same */
 	HbUpdateRule rule;
 	uint32_t slots;
 	bool has_progress;
@@ -229,16 +228,16 @@ typedef struct HbCheckpoint
 	double best_loss;
 } HbCheckpoint;
 
-extern bool hb_checkpoint_open(const void *bytes, size_t length, HbCheckpoint *checkpoint,
-							   HbStatus *status);
+extern bool
+hb_checkpoint_open(const void *bytes, size_t length, HbCheckpoint *checkpoint, HbStatus *status);
 extern void hb_checkpoint_read(const HbCheckpoint *checkpoint, HbNetwork *network);
 extern bool hb_checkpoint_write(const HbHost *host, const HbNetwork *network,
 								const HbOptimizer *optimizer, uint64_t step, double best_loss,
 								void **bytes, size_t *length, HbStatus *status);
 
 /* ---- predict.c: shared by families ---- */
-extern HbModel *hb_network_open(const HbHost *host, const void *bytes, size_t length,
-								HbStatus *status);
+extern HbModel *
+hb_network_open(const HbHost *host, const void *bytes, size_t length, HbStatus *status);
 extern void hb_network_close(HbModel *model);
 extern void hb_network_predict(const HbModel *model, const float *inputs, size_t n, size_t stride,
 							   float *scores);

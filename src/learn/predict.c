@@ -17,9 +17,9 @@ struct HbModel
 	const HbProvider *provider;
 	HbNetwork network;
 	HbWorkspace *workspace;
-	float *rows;	 /* [PREDICT_BATCH][padded inputs] */
+	float *rows;     /* [PREDICT_BATCH][padded inputs] */
 	hb_real *packed; /* the same, packed for the first product */
-	hb_real *first;	 /* first layer's pre-activations */
+	hb_real *first;  /* first layer's pre-activations */
 };
 
 static HbModel *
@@ -44,8 +44,8 @@ allocate_model(const HbHost *host, const HbCheckpoint *checkpoint, HbStatus *sta
 	if (model->workspace != NULL && hb_network_alloc(arena, &model->network, 0, 0, status) &&
 		hb_workspace_alloc(arena, model->provider, &shape, 1, PREDICT_BATCH, false,
 						   model->workspace, status) &&
-		(model->rows =
-			 hb_arena_alloc(arena, PREDICT_BATCH * padded, sizeof(float), status)) != NULL &&
+		(model->rows = hb_arena_alloc(arena, PREDICT_BATCH * padded, sizeof(float), status)) !=
+			NULL &&
 		(model->packed = hb_arena_alloc(arena, PREDICT_BATCH * padded, sizeof(hb_real), status)) !=
 			NULL &&
 		(model->first = hb_arena_alloc(arena, shape->units[0] * model->workspace->ld,

@@ -56,14 +56,14 @@ check_number(const HbParamDecl *decl, double value, HbStatus *status)
 					   decl->name);
 	if (value < decl->legal_low || value > decl->legal_high)
 	{
-		hb_fail(status, HB_ERR_INVALID_PARAMETER, "value %.17g is out of range for parameter \"%s\"",
-				value, decl->name);
-		return hb_fail_detail(status, "Valid values are between %.17g and %.17g.", decl->legal_low,
+		hb_fail(status, HB_ERR_INVALID_PARAMETER,
+				"value %.15g is out of range for parameter \"%s\"", value, decl->name);
+		return hb_fail_detail(status, "Valid values are between %.15g and %.15g.", decl->legal_low,
 							  decl->legal_high);
 	}
 	if (decl->type == HB_PARAM_INT && value != floor(value))
 		return hb_fail(status, HB_ERR_INVALID_PARAMETER,
-					   "parameter \"%s\" must be an integer, not %.17g", decl->name, value);
+					   "parameter \"%s\" must be an integer, not %.15g", decl->name, value);
 	return true;
 }
 

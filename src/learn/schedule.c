@@ -40,11 +40,11 @@ inverse_time_factor(double u, double epochs, double decay)
 }
 
 const HbSchedule hb_schedules[] = {
-	{"constant", false, constant_factor},		  {"cosine", true, cosine_factor},
-	{"exponential", true, exponential_factor},	  {"step", true, step_factor},
+	{"constant", false, constant_factor},         {"cosine", true, cosine_factor},
+	{"exponential", true, exponential_factor},    {"step", true, step_factor},
 	{"inverse_time", false, inverse_time_factor},
 };
 const int hb_nschedules = sizeof(hb_schedules) / sizeof(hb_schedules[0]);
 
-const char *const hb_schedule_names[] = {"constant", "cosine",		 "exponential",
-										 "step",	 "inverse_time", NULL};
+const char *const hb_schedule_names[] = {"constant", "cosine",       "exponential",
+										 "step",     "inverse_time", NULL};

@@ -140,7 +140,7 @@ hb_family_default_space(const HbHost *host, const HbFamily *family, const HbProb
 		if (!decl->in_default_space)
 			continue;
 		value = strcmp(decl->name, "batch_size") == 0 ? batch_json(host, problem)
-													   : param_json(host, family, decl, &used);
+													  : param_json(host, family, decl, &used);
 		if (used)
 			space = hb_json_set(host, space, decl->name, value);
 	}

@@ -75,8 +75,8 @@ member_loss(HbCohort *cohort, HbMember *member, size_t i, const hb_real *z, hb_r
 					   .labels = tile->labels + i * tile->batch,
 					   .targets = tile->targets + i * tile->batch,
 					   .scratch = cohort->workspace.scratch};
-	double loss = hb_losses[member->training.shape.loss].sum(cohort->provider, &scores) /
-				  (double) scores.n;
+	double loss =
+		hb_losses[member->training.shape.loss].sum(cohort->provider, &scores) / (double) scores.n;
 
 	if (!isfinite(loss))
 	{

@@ -25,9 +25,8 @@ hb_tile_alloc(HbCohort *cohort, size_t capacity, size_t batch, bool training, Hb
 		return false;
 	for (size_t i = 0; i < capacity; i++)
 	{
-		tile->forward[i] =
-			hb_arena_alloc(arena, hb_packed_size(cohort->padded, columns, width), sizeof(hb_real),
-						   status);
+		tile->forward[i] = hb_arena_alloc(arena, hb_packed_size(cohort->padded, columns, width),
+										  sizeof(hb_real), status);
 		if (tile->forward[i] == NULL)
 			return false;
 		if (!training)

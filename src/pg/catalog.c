@@ -297,12 +297,15 @@ hb_study_next_queued(Oid owner)
 	return hb_run(&statement, system_identifier(), owner) == 0 ? 0 : hb_row_int64(0, 1);
 }
 
+/* A worker of a role that is gone or may not connect would end at once, and keep others from their turn. */
 Oid *
 hb_study_queued_owners(void)
 {
 	static HbStatement statement =
-		HB_READ("SELECT owner::oid FROM hyperband.study WHERE state = 'queued'"
-				" AND system_identifier = $1 GROUP BY owner ORDER BY min(study_id)",
+		HB_READ("SELECT s.owner::oid FROM hyperband.study s JOIN pg_roles r ON r.oid = s.owner"
+				" WHERE s.state = 'queued' AND s.system_identifier = $1 AND r.rolcanlogin"
+				" AND has_database_privilege(r.oid, current_database(), 'CONNECT')"
+				" GROUP BY s.owner ORDER BY min(s.study_id)",
 				"l");
 	uint64 n = hb_run(&statement, system_identifier());
 	Oid *owners = palloc(sizeof(Oid) * (n + 1));

@@ -51,4 +51,18 @@
 #define hb_executor_run(descriptor) ExecutorRun((descriptor), ForwardScanDirection, 0, true)
 #endif
 
+/* 16 gave the parser of qualified names an error context. Needs utils/regproc.h. */
+#if PG_VERSION_NUM >= 160000
+#define hb_qualified_name_list(name) stringToQualifiedNameList((name), NULL)
+#else
+#define hb_qualified_name_list(name) stringToQualifiedNameList(name)
+#endif
+
+/* 17 can ask for stronger locks, too. Needs storage/lock.h. */
+#if PG_VERSION_NUM >= 170000
+#define hb_lock_held_by_me(tag, mode) LockHeldByMe((tag), (mode), false)
+#else
+#define hb_lock_held_by_me(tag, mode) LockHeldByMe((tag), (mode))
+#endif
+
 #endif /* HB_COMPAT_H */

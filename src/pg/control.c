@@ -27,6 +27,7 @@ PG_FUNCTION_INFO_V1(hyperband_resume);
 PG_FUNCTION_INFO_V1(hyperband_drop);
 
 #define LONGEST_STEP 100 /* ms between two looks */
+#define LONGEST_LETTING_GO 5000 /* ms from a study's last state to its free lock */
 #define LAUNCH_AFTER 500 /* ms in the queue before a supervisor is started for it */
 #define LAUNCH_EVERY 1000
 
@@ -160,6 +161,8 @@ wait_for(int64 study_id, TimestampTz deadline)
 			break;
 		if (strcmp(state, "queued") == 0 && now >= launch_at)
 		{
+			/* else it would wait for a worker that cannot start */
+			hb_check_background_role(study->owner);
 			hb_launch_queued();
 			launch_at = TimestampTzPlusMilliseconds(now, LAUNCH_EVERY);
 		}
@@ -229,6 +232,23 @@ resume_external(int64 study_id)
 	hb_catalog_leave(&scope);
 }
 
+/* A supervisor commits the end of a study a moment before it lets go of it: that moment is waited for. */
+static bool
+is_still_held(const HbStudyRow *study)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LONGEST_LETTING_GO);
+	long step = HB_FIRST_STEP;
+
+	while (hb_study_is_held(study->study_id))
+	{
+		if (!has_ended(study->state) || GetCurrentTimestamp() >= deadline)
+			return true;
+		CHECK_FOR_INTERRUPTS();
+		hb_wait_step(&step);
+	}
+	return false;
+}
+
 /*
  * The row is written first and looked at afterwards: another session may have resumed the study while this
  * one waited for the row.
@@ -252,6 +272,8 @@ hyperband_resume(PG_FUNCTION_ARGS)
 		resume_external(study->study_id);
 		PG_RETURN_VOID();
 	}
+	if (is_still_held(study))
+		wrong_state(study->study_id, "running", NULL);
 	hb_check_background_role(study->owner);
 
 	hb_catalog_enter(&scope);
@@ -267,10 +289,10 @@ hyperband_resume(PG_FUNCTION_ARGS)
 }
 
 static void
-refuse_while_held(int64 study_id)
+refuse_while_held(const HbStudyRow *study)
 {
-	if (hb_study_is_held(study_id))
-		wrong_state(study_id, "running", "Cancel it with hyperband_cancel() first.");
+	if (is_still_held(study))
+		wrong_state(study->study_id, "running", "Cancel it with hyperband_cancel() first.");
 }
 
 /* Looks again after the deletion: a supervisor that takes the study from now on finds no row. */
@@ -284,10 +306,10 @@ hyperband_drop(PG_FUNCTION_ARGS)
 	hb_check_gate();
 	hb_require_argument(fcinfo, 0, "study");
 	study = hb_visible_study(PG_GETARG_INT64(0));
-	refuse_while_held(study->study_id);
+	refuse_while_held(study);
 	hb_catalog_enter(&scope);
 	hb_study_delete(study->study_id);
 	hb_catalog_leave(&scope);
-	refuse_while_held(study->study_id);
+	refuse_while_held(study);
 	PG_RETURN_VOID();
 }

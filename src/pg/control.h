@@ -18,7 +18,7 @@ extern HbStudyRow *hb_visible_study(int64 study_id);
 extern const char *hb_shown_state(HbStudyRow **study);
 
 /* Raises the error that the study failed with. */
-extern void hb_raise_recorded(const HbStudyRow *study) pg_attribute_noreturn();
+extern void hb_raise_recorded(const HbStudyRow *study) __attribute__((noreturn));
 
 /* Sleeps for *step milliseconds or until the latch is set, and makes the next sleep longer. Answers no interrupt. */
 extern void hb_wait_step(long *step);

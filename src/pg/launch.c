@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog.h"
+#include "common/pg_prng.h"
 #include "launch.h"
 #include "locks.h"
 #include "miscadmin.h"
@@ -49,7 +50,9 @@ build_worker(BackgroundWorker *worker, Oid owner)
 	strlcpy(worker->bgw_type, SUPERVISOR_TYPE, BGW_MAXLEN);
 	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker->bgw_restart_time = BGW_NEVER_RESTART;
+	/* only a supervisor that hands its slot on to another owner ends so that this counts */
+	worker->bgw_restart_time = 1;
+	worker->bgw_main_arg = (Datum) pg_prng_uint64(&pg_global_prng_state);
 	/* found whatever dynamic_library_path says */
 	strlcpy(worker->bgw_library_name, "$libdir/hyperband", BGW_MAXLEN);
 	strlcpy(worker->bgw_function_name, "hyperband_supervisor_main", BGW_MAXLEN);

@@ -49,7 +49,7 @@ hb_load(const HbLoadRequest *request, MemoryContext result_context)
 	load->request = request;
 	load->context = context;
 	load->plan = hb_load_resolve(request);
-	hb_read_begin(load);
+	hb_load_prepare(load);
 	hb_read_run(load);
 	check_rows(load);
 	hb_load_classes(load);

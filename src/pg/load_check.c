@@ -166,6 +166,7 @@ find_column(Relation relation, const char *name, HbLoadField *field)
 		if (attribute->attisdropped || strcmp(NameStr(attribute->attname), name) != 0)
 			continue;
 		field->name = pstrdup(name);
+		field->attribute = attribute->attnum;
 		field->declared = attribute->atttypid;
 		field->type = getBaseType(attribute->atttypid);
 		return attribute->attnum;

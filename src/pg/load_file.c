@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "storage/fd.h"
@@ -19,8 +20,10 @@
 #define PAGE_BYTES 4096
 #define FLUSH_BYTES (128 * 1024)
 #define HUGE_BYTES ((size_t) 2 * 1024 * 1024)
-#define WINDOW_BYTES                                                                               \
-	(2 * HUGE_BYTES) /* a record that begins in the first half may end in the second */
+/* Huge pages of a window, at most: the last takes the end of a record, the next window begins with it. */
+#define WINDOW_PAGES 2
+/* What pwrite() of as many small pages costs. */
+#define MAX_COLLAPSE_SECONDS 0.0005
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -30,7 +33,7 @@ static void
 drop_window(HbLoadFile *file)
 {
 	if (file->window != NULL)
-		munmap(file->reserved, WINDOW_BYTES + HUGE_BYTES);
+		munmap(file->reserved, file->reserved_length);
 	file->window = NULL;
 }
 
@@ -99,37 +102,73 @@ hb_file_write_at(HbLoadFile *file, uint64 position, const void *bytes, size_t le
 	}
 }
 
-/* Makes one huge page of the file at offset, which is mapped at address. */
+static double
+cpu_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+/*
+ * Makes n huge pages of the file at offset, which is mapped at address.  false where the kernel cannot, or takes
+ * longer than pwrite() would (a virtual machine whose host has to find the memory first).
+ */
 static bool
-collapse(HbLoadFile *file, uint64 offset, char *address)
+collapse(HbLoadFile *file, uint64 offset, char *address, int n)
 {
 	char zero = 0;
 
-	/* There must be something to collapse. */
-	return pwrite(file->fd, &zero, 1, (off_t) offset) == 1 &&
-		   madvise(address, HUGE_BYTES, MADV_COLLAPSE) == 0;
+	for (int i = 0; i < n; i++)
+	{
+		double start = cpu_clock();
+
+		/* There must be something to collapse. */
+		if (pwrite(file->fd, &zero, 1, (off_t) (offset + i * HUGE_BYTES)) != 1 ||
+			madvise(address + i * HUGE_BYTES, HUGE_BYTES, MADV_COLLAPSE) != 0 ||
+			cpu_clock() - start > MAX_COLLAPSE_SECONDS)
+			return false;
+	}
+	return true;
 }
 
-/* Maps the window at position, a multiple of HUGE_BYTES; its first half is there already where half is set. */
-static bool
-open_window(HbLoadFile *file, uint64 position, bool half)
+/* As many pages as seem to be needed yet, at least two. */
+static int
+window_pages(const HbLoadFile *file, uint64 position)
 {
-	uint64 end = position + WINDOW_BYTES;
-	char *address;
+	double needed = (file->expected - (double) position) / HUGE_BYTES + 1.0;
 
+	return needed >= WINDOW_PAGES ? WINDOW_PAGES : needed >= 2.0 ? (int) needed + 1 : 2;
+}
+
+/* Maps a window at position, a multiple of HUGE_BYTES; there: how many of its pages are huge already. */
+static bool
+open_window(HbLoadFile *file, uint64 position, int there)
+{
+	int pages = window_pages(file, position);
+	size_t length = pages * HUGE_BYTES;
+
+	file->reserved_length = length + HUGE_BYTES;
 	file->reserved =
-		mmap(NULL, WINDOW_BYTES + HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mmap(NULL, file->reserved_length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (file->reserved == MAP_FAILED)
 		return false;
 	file->window = (char *) TYPEALIGN(HUGE_BYTES, file->reserved);
-	address = file->window;
-	if (ftruncate(file->fd, (off_t) end) == 0 &&
-		mmap(address, WINDOW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->fd,
+	if (ftruncate(file->fd, (off_t) (position + length)) == 0 &&
+		mmap(file->window, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->fd,
 			 (off_t) position) != MAP_FAILED &&
-		(half || collapse(file, position, address)) &&
-		collapse(file, position + HUGE_BYTES, address + HUGE_BYTES))
+		collapse(file, position + there * HUGE_BYTES, file->window + there * HUGE_BYTES,
+				 pages - there))
+	{
+		file->buffer = file->window;
+		file->threshold = length - HUGE_BYTES;
 		return true;
+	}
 	drop_window(file);
+	file->buffer = file->own_buffer;
+	file->threshold = FLUSH_BYTES;
+	file->try_huge = false;
 	return false;
 }
 
@@ -146,11 +185,10 @@ hb_file_start(HbLoadFile *file, uint64 position, size_t record_bytes, double exp
 	file->used = 0;
 	file->position = position;
 	file->try_huge = record_bytes <= FLUSH_BYTES;
-	if (file->try_huge && expected_bytes > (double) WINDOW_BYTES && position < HUGE_BYTES &&
-		open_window(file, 0, false))
+	file->expected = position + expected_bytes;
+	if (file->try_huge && expected_bytes > 2.0 * HUGE_BYTES && position < HUGE_BYTES &&
+		open_window(file, 0, 0))
 	{
-		file->buffer = file->window;
-		file->threshold = HUGE_BYTES;
 		file->used = position;
 		file->position = 0;
 	}
@@ -165,37 +203,23 @@ enter_window(HbLoadFile *file, uint64 boundary)
 	hb_file_write_at(file, file->position, file->buffer, before);
 	file->position = boundary;
 	file->used -= before;
-	if (open_window(file, boundary, false))
-	{
-		memcpy(file->window, file->buffer + before, file->used);
-		file->buffer = file->window;
-		file->threshold = HUGE_BYTES;
-		return;
-	}
-	file->try_huge = false;
-	memmove(file->buffer, file->buffer + before, file->used);
+	(void) open_window(file, boundary, 0);
+	memmove(file->buffer, file->own_buffer + before, file->used);
 }
 
 static void
 advance_window(HbLoadFile *file)
 {
-	uint64 position = file->position + HUGE_BYTES;
-	size_t used = file->used - HUGE_BYTES;
+	size_t done = file->threshold;
+	size_t used = file->used - done;
 
 	Assert(used <= FLUSH_BYTES);
-	/* What was begun in the second half, should there be no third. */
-	memcpy(file->own_buffer, file->window + HUGE_BYTES, used);
+	/* What was begun in the last page, should there be no further window. */
+	memcpy(file->own_buffer, file->window + done, used);
 	drop_window(file);
-	file->position = position;
+	file->position += done;
 	file->used = used;
-	if (open_window(file, position, true))
-		file->buffer = file->window;
-	else
-	{
-		file->buffer = file->own_buffer;
-		file->threshold = FLUSH_BYTES;
-		file->try_huge = false;
-	}
+	(void) open_window(file, file->position, 1);
 }
 
 /* Makes room for the next records, or ends the last. */

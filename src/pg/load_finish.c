@@ -49,7 +49,7 @@ order_parts(Finish *finish)
 {
 	HbLoad *load = finish->load;
 	uint64 n[3] = {0, 0, 0};
-	uint32 *all = palloc_extended(sizeof(uint32) * Max(load->nrows, 1), MCXT_ALLOC_HUGE);
+	uint32 *all = load->arranged;
 
 	finish->parts[HB_PART_TRAIN] = all;
 	finish->parts[HB_PART_VALIDATION] = all + load->count[HB_PART_TRAIN];
@@ -163,12 +163,26 @@ count_moments(ColumnStats *stats, const HbLoadColumn *column, const char *moment
 }
 
 static bool
-any_column(const HbLoad *load, bool flagged)
+any_column(const HbLoad *load, bool scalar)
 {
 	for (int c = 0; c < load->ncolumns; c++)
-		if (load->columns[c].flagged == flagged)
+		if (scalar ? !load->columns[c].flagged : load->columns[c].op == HB_OP_FLOATS)
 			return true;
 	return false;
+}
+
+/* Sums of bytes are exact in any order, so they are taken in the one that memory likes. */
+static void
+count_byte_columns(Finish *finish)
+{
+	HbLoad *load = finish->load;
+
+	for (int c = 0; c < load->ncolumns; c++)
+		if (load->columns[c].op == HB_OP_BYTES)
+			for (uint64 row = 0; row < load->nrows; row++)
+				if (load->part[row] == HB_PART_TRAIN)
+					count_moments(&finish->stats[c], &load->columns[c],
+								  load->moments + (Size) row * load->moment_bytes);
 }
 
 static void
@@ -177,11 +191,12 @@ count_training_rows(Finish *finish, const char *records)
 	HbLoad *load = finish->load;
 	const uint32 *rows = finish->parts[HB_PART_TRAIN];
 	uint64 n = load->count[HB_PART_TRAIN];
-	bool scalars = any_column(load, false), arrays = any_column(load, true);
+	bool scalars = any_column(load, true), arrays = any_column(load, false);
 
 	finish->stats = palloc0(sizeof(ColumnStats) * load->ncolumns);
 	sort_columns_by_kind(finish);
-	for (uint64 i = 0; i < n; i++)
+	count_byte_columns(finish);
+	for (uint64 i = 0; i < n && (scalars || arrays); i++)
 	{
 		if ((i & 0xFFFF) == 0)
 			CHECK_FOR_INTERRUPTS();
@@ -198,7 +213,7 @@ count_training_rows(Finish *finish, const char *records)
 		}
 		if (arrays)
 			for (int c = 0; c < load->ncolumns; c++)
-				if (load->columns[c].flagged)
+				if (load->columns[c].op == HB_OP_FLOATS)
 					count_moments(&finish->stats[c], &load->columns[c],
 								  load->moments + (Size) rows[i] * load->moment_bytes);
 	}
@@ -391,7 +406,7 @@ finish_columns(Finish *finish)
 
 	for (int c = 0; c < load->ncolumns; c++)
 		categories |= load->columns[c].dict != NULL;
-	if (any_column(load, false))
+	if (any_column(load, true))
 		map = hb_file_map(&load->file, load->records_offset + load->nrows * load->record_bytes,
 						  categories);
 	count_training_rows(finish, map == NULL ? NULL : map + load->records_offset);
@@ -435,7 +450,7 @@ static void
 finish_targets(Finish *finish)
 {
 	HbLoad *load = finish->load;
-	uint32 *targets = palloc_extended(sizeof(uint32) * load->nrows, MCXT_ALLOC_HUGE);
+	uint32 *targets = load->targets;
 
 	finish->targets = targets;
 	finish->target_mean = 0.0;

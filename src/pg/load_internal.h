@@ -1,7 +1,7 @@
 /*
  * load_internal.h - what the load_*.c files share
  *
- * A load runs in these steps: resolve the columns (load_check.c), run one query whose rows go to
+ * A load runs in these steps: resolve the columns (load_check.c), run one query (load_layout.c) whose rows go to
  * load_read.c, which writes records (load_file.c) or a sample of them (load_sample.c), decide
  * classes, order and split (load_order.c, load_split.c), compute what the encoder needs and seal the file (load_finish.c).
  */
@@ -37,6 +37,8 @@ typedef struct HbLoadField
 	Oid declared; /* the column's own type, for messages */
 	Oid type;     /* base type */
 	HbColumnKind kind;
+	AttrNumber attribute;
+	int place; /* in the query's result */
 } HbLoadField;
 
 typedef struct HbLoadPlan
@@ -112,6 +114,8 @@ typedef struct HbLoadFile
 	char *own_buffer;
 	char *window;   /* into the file, NULL: none */
 	char *reserved; /* around it, for alignment */
+	size_t reserved_length;
+	double expected; /* bytes of the whole file */
 	bool try_huge;
 	size_t used;
 	size_t threshold; /* flushed when used reaches it */
@@ -169,6 +173,7 @@ typedef enum HbLoadOp
 typedef struct HbLoadColumn
 {
 	HbLoadOp op;
+	int place;      /* in the query's result */
 	bool single;    /* kept as float32 */
 	bool flagged;   /* array or bytea */
 	int length;     /* elements; HB_NO_LENGTH until the first value of an array is seen */
@@ -176,7 +181,8 @@ typedef struct HbLoadColumn
 	uint32 token;   /* in the row's tokens */
 	uint32 moments; /* in the row's moments, arrays and bytea */
 	const HbLoadField *field;
-	const char *previous; /* where the last row's bytes were */
+	const char *page;   /* of shared buffers, where the last row's bytes were */
+	ptrdiff_t distance; /* from the page before it */
 	HbDict *dict;
 	struct
 	{
@@ -216,6 +222,7 @@ typedef struct HbLoad
 	bool row_dirty;
 	List *notices;
 
+	char *query;
 	int ncolumns;
 	HbLoadColumn *columns; /* in feature order */
 	bool laid_out;         /* all lengths are known */
@@ -249,18 +256,23 @@ typedef struct HbLoad
 	HbTask task;
 	uint32 nclasses;
 	char **labels;
-	uint32 *order; /* all rows by (hash, label) */
-	uint8 *part;   /* HbPart by row */
+	uint32 *order;    /* all rows by (hash, label) */
+	uint32 *arranged; /* room for the same again: row numbers by part */
+	void *targets;    /* room for a float or class of each row */
+	uint8 *part;      /* HbPart by row */
 	uint64 count[3];
 } HbLoad;
 
-extern void hb_read_begin(HbLoad *load);
 extern void hb_read_run(HbLoad *load);
 extern void hb_load_note(HbLoad *load, const char *format, ...) pg_attribute_printf(2, 3);
 /* Keeps a record that is complete in the file's buffer. */
 extern void hb_read_keep(HbLoad *load, const HbRowMeta *meta, const char *moments);
 /* 53400 when the data set outgrows hyperband.max_data_memory. */
 extern void hb_read_check_memory(HbLoad *load, uint64 rows);
+
+/* load_layout.c */
+extern void hb_load_prepare(HbLoad *load);
+extern void hb_load_lay_out(HbLoad *load);
 
 /* load_moments.c: one row's array. */
 extern void hb_copy_bytes(uint8 *out, const uint8 *bytes, int n, uint32 *sum, uint32 *squares);

@@ -10,7 +10,7 @@
 #include <immintrin.h>
 
 /*
- * Per 32 bytes: sums of absolute differences from 0, and products of 16-bit halves.  A 32-bit lane takes four
+ * Per 32 bytes (a last step may have 16): sums of absolute differences from 0, and products of 16-bit halves.  A 32-bit lane takes four
  * squares a step: HB_MAX_INPUTS bytes cannot overflow it.
  */
 __attribute__((target("avx2"))) static int
@@ -21,12 +21,25 @@ copy_bytes_avx2(uint8 *out, const uint8 *bytes, int n, uint32 *sum, uint32 *squa
 	uint32 q[8];
 	int i;
 
-	for (i = 0; i + 32 <= n; i += 32)
+	for (i = 0; i + 16 <= n; i += 32)
 	{
-		__m256i v = _mm256_loadu_si256((const __m256i *) (bytes + i));
-		__m256i low = _mm256_unpacklo_epi8(v, zero), high = _mm256_unpackhi_epi8(v, zero);
+		bool whole = i + 32 <= n;
+		__m256i v, low, high;
 
-		_mm256_storeu_si256((__m256i *) (out + i), v);
+		if (likely(whole))
+		{
+			v = _mm256_loadu_si256((const __m256i *) (bytes + i));
+			_mm256_storeu_si256((__m256i *) (out + i), v);
+		}
+		else
+		{
+			__m128i half = _mm_loadu_si128((const __m128i *) (bytes + i));
+
+			_mm_storeu_si128((__m128i *) (out + i), half);
+			v = _mm256_zextsi128_si256(half);
+		}
+		low = _mm256_unpacklo_epi8(v, zero);
+		high = _mm256_unpackhi_epi8(v, zero);
 		sums = _mm256_add_epi64(sums, _mm256_sad_epu8(v, zero));
 		products = _mm256_add_epi32(
 			products, _mm256_add_epi32(_mm256_madd_epi16(low, low), _mm256_madd_epi16(high, high)));
@@ -35,7 +48,7 @@ copy_bytes_avx2(uint8 *out, const uint8 *bytes, int n, uint32 *sum, uint32 *squa
 	_mm256_storeu_si256((__m256i *) q, products);
 	*sum = (uint32) (s[0] + s[1] + s[2] + s[3]);
 	*squares = q[0] + q[1] + q[2] + q[3] + q[4] + q[5] + q[6] + q[7];
-	return i;
+	return n / 16 * 16;
 }
 #endif
 

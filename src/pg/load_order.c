@@ -227,7 +227,6 @@ hb_load_order(HbLoad *load)
 
 		items[ends[high >> (64 - bits)]++] = (SortItem){high, (uint32) i};
 	}
-	load->order = palloc_extended(sizeof(uint32) * n, MCXT_ALLOC_HUGE);
 	/* Filling has moved each bucket's start to its end. */
 	for (uint64 b = 0; b < (uint64) 1 << bits; b++)
 	{
@@ -236,8 +235,17 @@ hb_load_order(HbLoad *load)
 		sort_bucket(load, items + start, ends[b] - start);
 		start = ends[b];
 	}
+	/* The result takes the place of what was sorted, and what is left over serves later steps. */
+	load->order = (uint32 *) items;
 	for (uint64 i = 0; i < n; i++)
-		load->order[i] = items[i].row;
-	hb_pages_free(items);
+	{
+		uint32 row = items[i].row;
+
+		load->order[i] = row;
+	}
+	load->arranged = load->order + n;
+	load->targets = load->order + 2 * n;
+	load->part = (uint8 *) (load->order + 3 * n);
+	StaticAssertStmt(sizeof(SortItem) >= 3 * sizeof(uint32) + 1, "a sorted item has room for all");
 	pfree(ends);
 }

@@ -19,10 +19,10 @@
 #include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #if PG_VERSION_NUM >= 160000
@@ -226,19 +226,28 @@ put_number(HbLoad *load, const HbLoadColumn *column, char *record, double number
 }
 
 /*
- * Tuples that were inserted one after another lie at equal distances in their page, so the place of the one after
- * the next is a good guess; a wrong guess costs nothing.  It halves the cost of reading wide rows.
+ * A scan's next page usually lies as far behind this one as this one behind the last, and its rows where this
+ * one's are: asking for them a page ahead halves the cost of reading wide rows.  A wrong guess costs little.
  */
 static inline void
 prefetch_following(HbLoadColumn *column, const char *data)
 {
-	ptrdiff_t distance = data - column->previous;
-	const char *following = data + 2 * distance;
+	size_t place = data - BufferBlocks;
+	const char *page;
 
-	column->previous = data;
-	if (distance > -BLCKSZ && distance < BLCKSZ)
-		for (int i = 0; i < Min(column->length, BLCKSZ / 2); i += 64)
-			__builtin_prefetch(following + i);
+	if (place >= (size_t) NBuffers * BLCKSZ || column->length > BLCKSZ)
+		return;
+	page = BufferBlocks + place / BLCKSZ * BLCKSZ;
+	if (page != column->page)
+	{
+		column->distance = column->page == NULL ? BLCKSZ : page - column->page;
+		column->page = page;
+		__builtin_prefetch(page + column->distance);
+		__builtin_prefetch(page + column->distance + 64);
+	}
+	data += column->distance;
+	for (int i = -64; i < column->length; i += 64) /* the tuple's header comes first */
+		__builtin_prefetch(data + i, 0, 2);
 }
 
 static void
@@ -399,179 +408,31 @@ read_target(HbLoad *load, Datum value, HbTargetValue *target)
 static void
 read_row(HbLoad *load, const Datum *values, const bool *nulls)
 {
-	HbHash128 message[2];
+	HbHash128 target, whole;
 	HbRowMeta meta;
 	HbMoments moments[1];
 	char *of_row = load->moment_bytes > 0 ? load->tokens + load->token_bytes : (char *) moments;
 	char *record = load->sample != NULL ? load->scratch : hb_file_next(&load->file);
 
 	memset(&meta.target, 0, sizeof(meta.target));
-	message[1] = read_target(load, values[load->ncolumns], &meta.target);
-	for (int i = 0; i < load->ncolumns; i++)
-	{
-		if (unlikely(nulls[i]))
-			put_null(load, &load->columns[i], record, of_row);
-		else
-			put_value(load, &load->columns[i], record, of_row, values[i]);
-	}
-	message[0] = meta.hash = hb_hash128(load->tokens, load->token_bytes);
-	message[0] = hb_hash128(message, sizeof(message));
-	hb_hash128_add(&load->digest, message[0]);
-	load->read++;
-	if (load->sample != NULL)
-		hb_sample_row(load, message[0], &meta, record, of_row);
-	else
-		hb_read_keep(load, &meta, of_row);
-}
-
-static HbLoadOp
-choose_op(const HbLoadField *field)
-{
-	switch (field->type)
-	{
-		case INT2OID:
-			return HB_OP_INT2;
-		case INT4OID:
-			return HB_OP_INT4;
-		case INT8OID:
-			return HB_OP_INT8;
-		case FLOAT4OID:
-			return HB_OP_FLOAT4;
-		case FLOAT8OID:
-			return HB_OP_FLOAT8;
-		case BOOLOID:
-			return HB_OP_BOOL;
-		case TEXTOID:
-		case VARCHAROID:
-			return HB_OP_TEXT;
-		default:
-			break;
-	}
-	switch (field->kind)
-	{
-		case HB_COLUMN_BYTES:
-			return HB_OP_BYTES;
-		case HB_COLUMN_FLOATS:
-			return HB_OP_FLOATS;
-		case HB_COLUMN_CATEGORY:
-			return type_is_enum(field->type) ? HB_OP_ENUM : HB_OP_LABEL;
-		default:
-			return HB_OP_NUMBER;
-	}
-}
-
-static void
-prepare_column(HbLoad *load, HbLoadColumn *column, const HbLoadField *field)
-{
-	column->field = field;
-	column->op = choose_op(field);
-	column->single = field->kind == HB_COLUMN_FLOAT;
-	column->flagged = column->op == HB_OP_BYTES || column->op == HB_OP_FLOATS;
-	column->length = column->flagged ? HB_NO_LENGTH : 1;
-	if (field->kind != HB_COLUMN_CATEGORY)
-		return;
-	column->dict = hb_dict_create(load->context);
-	if (column->op == HB_OP_BOOL)
-	{
-		hb_dict_add(column->dict, "false", 5, hb_hash128("false", 5));
-		hb_dict_add(column->dict, "true", 4, hb_hash128("true", 4));
-	}
-	if (column->op == HB_OP_ENUM)
-		column->enums = palloc0(sizeof(*column->enums) * HB_ENUM_CACHE);
-}
-
-/* Gives every column whose alignment is align its place in the record. */
-static uint32
-place_columns(HbLoad *load, uint32 align, uint32 offset)
-{
+	target = read_target(load, values[load->target.place], &meta.target);
 	for (int i = 0; i < load->ncolumns; i++)
 	{
 		HbLoadColumn *column = &load->columns[i];
-		HbColumnKind kind = column->field->kind;
-		uint32 own = kind == HB_COLUMN_DOUBLE ? 8 : kind == HB_COLUMN_BYTES ? 1 : 4;
 
-		if (own != align)
-			continue;
-		offset = TYPEALIGN(align, offset);
-		column->offset = offset;
-		offset += own * column->length + (column->flagged ? 1 : 0);
+		if (unlikely(nulls[column->place]))
+			put_null(load, column, record, of_row);
+		else
+			put_value(load, column, record, of_row, values[column->place]);
 	}
-	return offset;
-}
-
-static int
-compare_names(const void *a, const void *b, void *arg)
-{
-	const HbLoadColumn *columns = arg;
-
-	return strcmp(columns[*(const int *) a].field->name, columns[*(const int *) b].field->name);
-}
-
-/* Tokens in order of name, so that neither the table's nor the list's order matters. */
-static void
-place_tokens(HbLoad *load)
-{
-	int *by_name = palloc(sizeof(int) * load->ncolumns);
-	uint32 offset = sizeof(uint64);
-
-	for (int i = 0; i < load->ncolumns; i++)
-		by_name[i] = i;
-	qsort_arg(by_name, load->ncolumns, sizeof(int), compare_names, load->columns);
-	for (int i = 0; i < load->ncolumns; i++)
-	{
-		HbLoadColumn *column = &load->columns[by_name[i]];
-		bool number = column->dict == NULL && !column->flagged;
-
-		column->token = offset;
-		offset += number ? sizeof(uint64) : sizeof(HbHash128);
-		if (column->flagged)
-		{
-			column->moments = load->moment_bytes;
-			load->moment_bytes += sizeof(HbMoments);
-		}
-	}
-	load->token_bytes = offset;
-	load->tokens = palloc0(offset + load->moment_bytes);
-	memcpy(load->tokens, &load->request->split_seed, sizeof(uint64));
-}
-
-/* All lengths are known: a record's layout, and room for the first rows. */
-static void
-lay_out(HbLoad *load)
-{
-	uint64 inputs = 0;
-	uint32 align = 1;
-
-	for (int i = 0; i < load->ncolumns; i++)
-	{
-		HbColumnKind kind = load->columns[i].field->kind;
-
-		align = Max(align, kind == HB_COLUMN_DOUBLE ? 8 : kind == HB_COLUMN_BYTES ? 1 : 4);
-		if (load->columns[i].length == HB_NO_LENGTH)
-			load->columns[i].length = 0; /* NULL in every row: dropped as constant */
-		inputs += load->columns[i].length;
-	}
-	if (inputs > HB_MAX_INPUTS)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many features"),
-						errdetail("Found " UINT64_FORMAT " inputs, at most %d can be used.", inputs,
-								  HB_MAX_INPUTS)));
-	load->record_bytes = place_columns(load, 8, 0);
-	load->record_bytes = place_columns(load, 4, load->record_bytes);
-	load->record_bytes = place_columns(load, 1, load->record_bytes);
-	load->record_bytes = TYPEALIGN(align, load->record_bytes);
-	load->row_cost = load->record_bytes + 2 * sizeof(uint32);
-	place_tokens(load);
-	load->capacity = Max(1024, (uint64) Min(load->estimated_rows * 1.1, 1e6));
-	load->meta = hb_pages_alloc(load->context, load->capacity * sizeof(HbRowMeta));
-	if (load->moment_bytes > 0)
-		load->moments = hb_pages_alloc(load->context, load->capacity * load->moment_bytes);
-	hb_file_start(&load->file, load->records_offset, load->record_bytes,
-				  load->request->max_rows > 0 ? 0.0 : load->estimated_rows * load->record_bytes);
-	/* Zeroed: padding bytes of records are written, too. */
-	load->scratch = palloc0(load->record_bytes);
-	if (load->request->max_rows > 0)
-		load->sample = hb_sample_create(load, load->request->max_rows);
-	load->laid_out = true;
+	meta.hash = hb_hash128(load->tokens, load->token_bytes);
+	whole = hb_hash128_extend(meta.hash, target);
+	hb_hash128_add(&load->digest, whole);
+	load->read++;
+	if (load->sample != NULL)
+		hb_sample_row(load, whole, &meta, record, of_row);
+	else
+		hb_read_keep(load, &meta, of_row);
 }
 
 /* Notes the lengths of arrays that come here for the first time; whether all are known now. */
@@ -586,16 +447,16 @@ learn_lengths(HbLoad *load, const Datum *values, const bool *nulls)
 
 		if (column->length != HB_NO_LENGTH)
 			continue;
-		if (nulls[i])
+		if (nulls[column->place])
 		{
 			all = false;
 			continue;
 		}
 		if (column->op == HB_OP_BYTES)
-			column->length = (int) (toast_raw_datum_size(values[i]) - VARHDRSZ);
+			column->length = (int) (toast_raw_datum_size(values[column->place]) - VARHDRSZ);
 		else
-			column->length =
-				hb_field_floats(column->field->type, values[i], column->field->name, 0, NULL);
+			column->length = hb_field_floats(column->field->type, values[column->place],
+											 column->field->name, 0, NULL);
 		if (column->length == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
@@ -632,7 +493,7 @@ receive_early(HbLoad *load, TupleTableSlot *slot)
 
 	if (learn_lengths(load, slot->tts_values, slot->tts_isnull))
 	{
-		lay_out(load);
+		hb_load_lay_out(load);
 		replay_pending(load);
 	}
 	else
@@ -661,7 +522,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	MemoryContext before;
 
 	slot_getallattrs(slot);
-	if (slot->tts_isnull[load->ncolumns])
+	if (slot->tts_isnull[load->target.place])
 	{
 		load->skipped++;
 		return true;
@@ -693,7 +554,8 @@ receive_startup(DestReceiver *self, int operation, TupleDesc descriptor)
 		elog(ERROR, "training query returns %d columns, expected %d", descriptor->natts,
 			 load->ncolumns + 1);
 	for (int i = 0; i < load->ncolumns; i++)
-		if (TupleDescAttr(descriptor, i)->atttypid != load->plan->fields[i].declared)
+		if (TupleDescAttr(descriptor, load->columns[i].place)->atttypid !=
+			load->plan->fields[i].declared)
 			elog(ERROR, "training query returns another type for column \"%s\"",
 				 load->plan->fields[i].name);
 }
@@ -704,45 +566,9 @@ receive_nothing(DestReceiver *self)
 }
 
 void
-hb_read_begin(HbLoad *load)
-{
-	HbLoadPlan *plan = load->plan;
-
-	load->ncolumns = plan->nfields;
-	load->columns = palloc0(sizeof(HbLoadColumn) * load->ncolumns);
-	for (int i = 0; i < load->ncolumns; i++)
-		prepare_column(load, &load->columns[i], &plan->fields[i]);
-	if (plan->target_kind == HB_TARGET_LABEL)
-		plan->target.kind = HB_COLUMN_CATEGORY;
-	else
-		plan->target.kind = HB_COLUMN_DOUBLE;
-	prepare_column(load, &load->target, &plan->target);
-	if (plan->target_kind == HB_TARGET_INTEGER)
-		load->integers = hb_integers_create(HB_AUTO_CLASSES);
-	load->row_context =
-		AllocSetContextCreate(load->context, "hyperband row", 0, 64 * 1024, 8 * 1024 * 1024);
-	load->records_offset =
-		TYPEALIGN(4096, sizeof(HbDatasetHeader) + sizeof(HbColumn) * load->ncolumns);
-	hb_file_open(&load->file, load->context);
-}
-
-static char *
-build_query(const HbLoadPlan *plan)
-{
-	StringInfoData text;
-
-	initStringInfo(&text);
-	appendStringInfoString(&text, "SELECT ");
-	for (int i = 0; i < plan->nfields; i++)
-		appendStringInfo(&text, "%s, ", quote_identifier(plan->fields[i].name));
-	appendStringInfo(&text, "%s FROM %s", quote_identifier(plan->target.name), plan->qualified);
-	return text.data;
-}
-
-void
 hb_read_run(HbLoad *load)
 {
-	char *query = build_query(load->plan);
+	char *query = load->query;
 	HbReceiver *receiver = palloc0(sizeof(HbReceiver));
 	List *parsed = pg_parse_query(query);
 	List *rewritten;
@@ -767,7 +593,7 @@ hb_read_run(HbLoad *load)
 	MemoryContextSwitchTo(load->context);
 	if (!load->laid_out)
 	{
-		lay_out(load);
+		hb_load_lay_out(load);
 		replay_pending(load);
 	}
 	ExecutorEnd(descriptor);

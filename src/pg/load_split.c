@@ -52,7 +52,6 @@ assign_parts(HbLoad *load)
 	HbHash128 validation = hb_hash128_threshold(load->request->validation);
 	HbHash128 test = hb_hash128_threshold(load->request->test);
 
-	load->part = palloc_extended(Max(load->nrows, 1), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < load->nrows; i++)
 	{
 		HbHash128 hash = load->meta[i].hash;
@@ -309,5 +308,9 @@ hb_load_split(HbLoad *load)
 			repair_class(&split, c);
 		}
 	}
+	if (load->count[HB_PART_VALIDATION] == 0)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to validate"),
+						errdetail("Classes of column \"%s\" that have a single row: " UINT64_FORMAT ".",
+								  load->plan->target.name, split.single_classes)));
 	note_repairs(&split);
 }

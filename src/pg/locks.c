@@ -137,7 +137,7 @@ hb_release_foreign_locks(void)
 			tag->locktag_lockmethodid != USER_LOCKMETHOD || tag->locktag_field4 > 2)
 			continue;
 		for (mode = ShareLock; mode <= ExclusiveLock; mode++)
-			while (LockHeldByMe(tag, mode))
+			while (hb_lock_held_by_me(tag, mode))
 				if (!LockRelease(tag, mode, true))
 					break;
 	}
@@ -153,7 +153,7 @@ hb_locks_reassert(void)
 	hb_release_foreign_locks();
 	for (held = hb_held_locks; held; held = held->next)
 	{
-		if (LockHeldByMe(&held->tag, ExclusiveLock))
+		if (hb_lock_held_by_me(&held->tag, ExclusiveLock))
 			continue;
 		if (LockAcquire(&held->tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
 			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -48,7 +48,7 @@ extern bool hb_fault(const char *point, const char *action);
 extern const HbHost hb_host_pg;
 
 /* module.c: raises the recorded status at ERROR with its SQLSTATE, detail and hint. */
-extern void hb_raise(const HbStatus *status) pg_attribute_noreturn();
+extern void hb_raise(const HbStatus *status) __attribute__((noreturn));
 
 /* json.c: jsonb to a tree in CurrentMemoryContext and back. */
 extern HbJson *hb_json_from_jsonb(Jsonb *jsonb);

@@ -100,7 +100,7 @@ extern Oid hb_model_find_owner(Oid user, const char *name, bool granted);
 
 /* Raises why owner (InvalidOid: nobody) has no such version: 42704, or 55000 where only a study has the name. */
 extern void
-hb_model_missing(Oid user, Oid owner, const char *name, int version) pg_attribute_noreturn();
+hb_model_missing(Oid user, Oid owner, const char *name, int version) __attribute__((noreturn));
 
 /* How the columns of one row type feed the model; rebuilt when the row type changes. */
 typedef struct HbRowMap HbRowMap;

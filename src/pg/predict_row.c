@@ -512,11 +512,15 @@ static void
 read_json_label(HbRowBuffer *buffer, int j, const JsonbValue *value)
 {
 	char *text;
+	int length;
 
 	switch (value->type)
 	{
 		case jbvString:
-			store_label(buffer, j, value->val.string.val, value->val.string.len);
+			length = value->val.string.len;
+			if (buffer->predictor->fields->fields[j].type == BPCHAROID)
+				length = bpchartruelen(value->val.string.val, length); /* padding is not part of it */
+			store_label(buffer, j, value->val.string.val, length);
 			break;
 		case jbvBool:
 			text = value->val.boolean ? "true" : "false";

@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
+#include "utils/syscache.h"
 #include "utils/varlena.h"
 
 #include "pg/locks.h"
@@ -43,9 +44,13 @@ hb_transaction_commit(HbTransaction *transaction)
 	MemoryContextSwitchTo(transaction->context);
 }
 
+/* Call in a transaction.  A model of a role that was dropped meanwhile would belong to nobody. */
 void
 hb_run_check_cancel(HbRun *run)
 {
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(run->study->owner)))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("role with OID %u does not exist", run->study->owner)));
 	if (hb_study_cancel_requested(run->study->study_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling study due to user request")));
@@ -71,7 +76,7 @@ hb_run_relation(const HbStudyRow *study)
 	Oid relation;
 
 	StartTransactionCommand();
-	name = makeRangeVarFromNameList(stringToQualifiedNameList(study->relation));
+	name = makeRangeVarFromNameList(hb_qualified_name_list(study->relation));
 	relation = RangeVarGetRelid(name, NoLock, true);
 	if (!OidIsValid(relation))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
@@ -460,6 +465,20 @@ hb_run_stages(HbRun *run)
 	}
 }
 
+/* 0: none, or one beyond what a timestamp can say. Months are refused when the study is made. */
+static TimestampTz
+hb_run_deadline(const Interval *limit, TimestampTz started)
+{
+	double microseconds;
+
+	if (!limit)
+		return 0;
+	microseconds = (double) limit->day * (double) USECS_PER_DAY + (double) limit->time;
+	if (microseconds >= (double) (END_TIMESTAMP - started))
+		return 0;
+	return started + (int64) microseconds;
+}
+
 static void
 hb_run_open(HbRun *run)
 {
@@ -479,10 +498,7 @@ hb_run_open(HbRun *run)
 	if (!run->scheduler)
 		hb_raise(&status);
 	run->started = GetCurrentTimestamp();
-	if (study->time_limit)
-		run->deadline = DatumGetTimestampTz(
-			DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(run->started),
-								IntervalPGetDatum(study->time_limit)));
+	run->deadline = hb_run_deadline(study->time_limit, run->started);
 }
 
 void

@@ -35,12 +35,10 @@
 #include "utils/wait_event.h"
 
 #include "pg/external.h"
+#include "pg/handover.h"
 #include "pg/launch.h"
 #include "pg/locks.h"
 #include "pg/run.h"
-
-#define HB_HANDOVER_TRIES 300 /* a tenth of a second each */
-#define HB_HANDOVER_PAUSE 100
 
 /*
  * Settings of the role or the database are inherited by the worker; these would change what it does.  While the
@@ -276,50 +274,6 @@ hb_next_study(Oid owner)
 	return true;
 }
 
-/* Registers a supervisor for each owner with queued studies; false: some owner's could not be registered. */
-static bool
-hb_launch_owners(void)
-{
-	HbTransaction transaction;
-	int room = hb_guc_max_studies - hb_study_slots_held();
-	bool launched = true;
-	Oid *owner;
-
-	hb_transaction_begin(&transaction);
-	for (owner = hb_study_queued_owners(); OidIsValid(*owner) && room > 0; owner++, room--)
-		launched = hb_launch_now(*owner) && launched;
-	hb_transaction_commit(&transaction);
-	return launched;
-}
-
-/*
- * A worker's role is fixed, so studies of other owners need other workers.  Where no worker slot is free, the one that
- * holds the handover lock tries again for a while; studies that find no room under hyperband.max_studies are
- * left to the supervisors that run: each comes here when it has finished.
- */
-static void
-hb_hand_over(void)
-{
-	int tries;
-
-	for (tries = 0; tries < HB_HANDOVER_TRIES; tries++)
-	{
-		bool mine = hb_lock_handover(false);
-
-		if (mine)
-		{
-			bool launched = hb_launch_owners();
-
-			hb_unlock_handover();
-			if (launched)
-				return;
-		}
-		else if (tries >= 10)
-			return;
-		hb_pause(HB_HANDOVER_PAUSE);
-	}
-}
-
 void
 hyperband_supervisor_main(Datum main_arg)
 {
@@ -327,7 +281,7 @@ hyperband_supervisor_main(Datum main_arg)
 	MemoryContext context;
 	int slot;
 
-	memcpy(&extra, MyBgworkerEntry->bgw_extra, sizeof(extra));
+	hb_handover_begin(&extra);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGINT, SIG_IGN);
@@ -349,6 +303,6 @@ hyperband_supervisor_main(Datum main_arg)
 		MemoryContextSwitchTo(context);
 	} while (hb_next_study(extra.owner));
 	hb_release_study_slot(slot);
-	hb_hand_over();
+	hb_handover_finish();
 	proc_exit(0);
 }

@@ -25,6 +25,7 @@ typedef struct Options
 	const char *images, *labels, *dump, *provider;
 	uint32_t rows, inputs, classes; /* of a synthetic table */
 	int units, trials, epochs, batch;
+	double dropout;
 } Options;
 
 static double losses[MAX_TRIALS + 1][MAX_EPOCHS];
@@ -246,6 +247,8 @@ parse(int argc, char **argv, Options *options)
 			options->trials = atoi(value);
 		else if (strcmp(name, "--epochs") == 0)
 			options->epochs = atoi(value);
+		else if (strcmp(name, "--dropout") == 0)
+			options->dropout = atof(value);
 		else if (strcmp(name, "--batch") == 0)
 			options->batch = atoi(value);
 		else
@@ -269,9 +272,8 @@ main(int argc, char **argv)
 	double began, spent;
 
 	parse(argc, argv, &options);
-	dataset = options.images
-				  ? image_dataset(&options)
-				  : synthetic_dataset(options.rows, options.inputs, options.classes, 5);
+	dataset = options.images ? image_dataset(&options)
+							 : synthetic_dataset(options.rows, options.inputs, options.classes, 5);
 	family = hb_family_find(options.units ? "mlp" : "linear");
 	provider = options.provider ? hb_provider_find(options.provider) : hb_provider_best();
 	if (provider == NULL)
@@ -279,13 +281,14 @@ main(int argc, char **argv)
 	for (int i = 0; i < options.trials; i++)
 	{
 		/* momentum 0.9, from 0.001 to 0.01 */
-		double rate = 0.001 * pow(10.0, options.trials > 1 ? (double) i / (options.trials - 1) : 0.5);
+		double rate =
+			0.001 * pow(10.0, options.trials > 1 ? (double) i / (options.trials - 1) : 0.5);
 
 		trials[i] = (HbJobTrial){.number = (uint64_t) i + 1};
 		if (options.units)
 			set_params(family, &dataset, trials[i].params, "optimizer", 1.0, "learning_rate", rate,
 					   "l2", 0.0, "schedule", 0.0, "batch_size", (double) options.batch, "layers",
-					   1.0, "units", (double) options.units, NULL);
+					   1.0, "units", (double) options.units, "dropout", options.dropout, NULL);
 		else
 			set_params(family, &dataset, trials[i].params, "optimizer", 1.0, "learning_rate", rate,
 					   "l2", 0.0, "schedule", 0.0, "batch_size", (double) options.batch, NULL);
@@ -316,7 +319,8 @@ main(int argc, char **argv)
 			stop(status.message);
 		spent = cpu_seconds() - began;
 	}
-	printf("{\"provider\": \"%s\", \"seconds\": %.6f, \"rows\": %llu, \"inputs\": %u, \"classes\": %u, "
+	printf("{\"provider\": \"%s\", \"seconds\": %.6f, \"rows\": %llu, \"inputs\": %u, \"classes\": "
+		   "%u, "
 		   "\"epochs\": %d, \"losses\": [",
 		   provider->name, spent, (unsigned long long) dataset.header->rows_train,
 		   dataset.header->inputs, dataset.header->outputs, options.epochs);

@@ -82,7 +82,7 @@ follow()
 	local study=$1 state text lines=0 last=-10
 	while :; do
 		text=$(show -c "SELECT name, state, bar, rungs_done || '/' || rungs AS rungs, trials_running AS running,
-			resource_spent || '/' || resource_planned AS epochs, round(best_loss::numeric, 4) AS best_error, round(elapsed) || ' s' AS elapsed,
+			resource_spent || '/' || resource_planned AS epochs, round(best_loss::numeric, 4) AS best_error, greatest(0, round(elapsed)) || ' s' AS elapsed,
 			coalesce(extract(epoch FROM eta)::int || ' s', '') AS eta FROM hyperband.progress WHERE study_id = $study")
 		state=$(value -c "SELECT state FROM hyperband.progress WHERE study_id = $study")
 		if [ -n "$live" ]; then
@@ -111,14 +111,14 @@ tune()
 }
 
 tune adult_mlp "hyperband_tune('adult_train', 'income', model => 'mlp', name => 'adult_mlp', max_resource => 27, seed => 1)"
-tune adult_linear "hyperband_tune('adult_train', 'income', model => 'linear', name => 'adult_linear', max_resource => 27, seed => 1)"
+tune adult_linear "hyperband_tune('adult_train', 'income', model => 'linear', name => 'adult_linear', max_resource => 81, seed => 1)"
 tune fashion_mlp "hyperband_tune('fashion_train', 'label', model => 'mlp', name => 'fashion_mlp', max_resource => 27, seed => 1, options => '{\"max_rows\": 12000}')"
 
 # The default configuration: one parameter fixed at its default, one trial, no early stopping.
 title "For comparison: the default configurations, trained as long"
-for each in "adult_mlp adult_train income mlp {}" "adult_linear adult_train income linear {}" "fashion_mlp fashion_train label mlp {\"max_rows\":12000}"; do
-	read -r name table target model options <<<"$each"
-	value -c "SELECT hyperband_tune('$table', '$target', model => '$model', name => '${name}_default', max_resource => 27, seed => 1,
+for each in "adult_mlp adult_train income mlp 27 {}" "adult_linear adult_train income linear 81 {}" "fashion_mlp fashion_train label mlp 27 {\"max_rows\":12000}"; do
+	read -r name table target model epochs options <<<"$each"
+	value -c "SELECT hyperband_tune('$table', '$target', model => '$model', name => '${name}_default', max_resource => $epochs, seed => 1,
 		scheduler => 'full', n_trials => 1, search_space => '{\"batch_size\": 128}', options => '$options')"
 done | while read -r id; do
 	[ "$(value -c "SELECT hyperband_wait($id)")" = done ]

@@ -28,8 +28,8 @@ kill 'KILL', $before[0];
 ok(wait_for(sub { !alive($before[0]) }, 5), 'the killed trainer is reaped');
 is(wait_study($node, $study), 'done', 'one trainer killed: the study is done');
 is(history($node, $study), $expected, 'with the same history');
-cmp_ok($node->safe_psql('postgres', "SELECT max(attempt) FROM hyperband.trial WHERE study_id = $study"),
-	'>', $node->safe_psql('postgres', "SELECT max(attempt) FROM hyperband.trial WHERE study_id = $reference"),
+cmp_ok($node->safe_psql('postgres', "SELECT sum(attempt) FROM hyperband.trial WHERE study_id = $study"),
+	'>', $node->safe_psql('postgres', "SELECT sum(attempt) FROM hyperband.trial WHERE study_id = $reference"),
 	'a further attempt is on record');
 
 # All of them, twice.

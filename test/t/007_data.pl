@@ -98,7 +98,7 @@ sub run_study
 my @pixels = map { "p$_" } 0 .. 63;
 $node->safe_psql('postgres', <<"SQL");
 CREATE TABLE pictures AS SELECT id, digit, digit > 4 AS large, digit::text AS name,
-  decode(string_agg(lpad(to_hex(v), 2, '0'), '' ORDER BY n), 'hex') AS bytes,
+  decode(string_agg(lpad(to_hex(v::int), 2, '0'), '' ORDER BY n), 'hex') AS bytes,
   array_agg(v ORDER BY n)::int2[] AS i2, array_agg(v ORDER BY n)::int4[] AS i4, array_agg(v ORDER BY n)::int8[] AS i8,
   array_agg(v ORDER BY n)::real[] AS f4, array_agg(v ORDER BY n)::float8[] AS f8, array_agg(v ORDER BY n)::numeric[] AS num
   FROM (SELECT id, digit, unnest(ARRAY[@{[join ',', @pixels]}]) AS v, generate_series(0, 63) AS n FROM digits) x GROUP BY id, digit;

@@ -32,7 +32,7 @@ my %columns = (
 # A study that keeps several trainers busy for some seconds: wide networks of several sizes.
 sub big_space
 {
-	return '{"units": [96, 128, 192, 256], "layers": [2, 3], "learning_rate": {"type": "float", "low": 0.0005, "high": 0.02, "log": true}, "optimizer": "adam"}';
+	return '{"units": [48, 64, 96, 128], "layers": [2, 3], "learning_rate": {"type": "float", "low": 0.0005, "high": 0.02, "log": true}, "optimizer": "adam"}';
 }
 
 # new_cluster(NAME, conf => text, init options...): a running cluster; the extension is created unless bare is set.

@@ -50,10 +50,8 @@ synthetic_dataset(uint32_t rows, uint32_t inputs, uint32_t classes, uint64_t see
 								.target_mean = 10,
 								.target_scale = 2};
 	column = (HbColumn *) (base + columns);
-	*column = (HbColumn){.kind = HB_COLUMN_FLOATS,
-						 .length = (int32_t) inputs,
-						 .input_width = inputs,
-						 .scale = 1};
+	*column = (HbColumn){
+		.kind = HB_COLUMN_FLOATS, .length = (int32_t) inputs, .input_width = inputs, .scale = 1};
 	x = (float *) (base + records);
 	hb_random_normals(seed, HB_STREAM_SPACE, 1, x, (size_t) rows * inputs);
 	hb_random_normals(seed, HB_STREAM_SPACE, 2, rule, (size_t) classes * inputs);

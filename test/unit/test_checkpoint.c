@@ -79,8 +79,8 @@ check_hostile(const unsigned char *good, size_t length)
 		fix_checksum(copy, cut);
 		survived += accepted(copy, cut, &clean);
 	}
-	ok(survived > 0 && clean, "truncations with a right checksum are survived (%d of whole sections)",
-	   survived);
+	ok(survived > 0 && clean,
+	   "truncations with a right checksum are survived (%d of whole sections)", survived);
 	taken = 0;
 	for (size_t at = 0; at < length; at++)
 	{
@@ -148,9 +148,9 @@ main(void)
 			worst = fmax(worst, fabs(network.layer[l].w[i] - back.layer[l].w[i]));
 			worst = fmax(worst, fabs(network.layer[l].state_w[0][i] - back.layer[l].state_w[0][i]));
 			if (i < network.layer[l].units)
-				worst = fmax(worst, fabs(network.layer[l].state_b[1][i] -
-										 back.layer[l].state_b[1][i]) +
-										fabs(network.layer[l].b[i] - back.layer[l].b[i]));
+				worst =
+					fmax(worst, fabs(network.layer[l].state_b[1][i] - back.layer[l].state_b[1][i]) +
+									fabs(network.layer[l].b[i] - back.layer[l].b[i]));
 		}
 	ok(worst == 0, "weights, biases and state are back, bit for bit");
 	ok(hb_checkpoint_to_model(&hb_host_malloc, bytes, length, &model, &size, &status) &&

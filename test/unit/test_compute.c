@@ -19,13 +19,14 @@ random_floats(size_t n)
 }
 
 static double
-product_error(const HbProvider *provider, size_t m, size_t n, size_t k, bool transposed, size_t width,
-			  bool bias)
+product_error(const HbProvider *provider, size_t m, size_t n, size_t k, bool transposed,
+			  size_t width, bool bias)
 {
 	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD;
 	size_t lda = transposed ? hb_stride(m) : hb_stride(k);
 	float *a = random_floats((transposed ? k : m) * lda), *x = random_floats(columns * k);
-	float *b = calloc(hb_packed_size(k, columns, width), sizeof(float)), *c = random_floats(m * columns);
+	float *b = calloc(hb_packed_size(k, columns, width), sizeof(float)),
+		  *c = random_floats(m * columns);
 	float *offset = random_floats(m);
 	double worst = 0;
 	HbProduct p = {.m = m,
@@ -64,14 +65,15 @@ product_error(const HbProvider *provider, size_t m, size_t n, size_t k, bool tra
 static void
 check_products(const HbProvider *provider)
 {
-	static const size_t shapes[][3] = {{1, 16, 1},	 {5, 128, 30},	{7, 48, 300}, {12, 784, 128},
+	static const size_t shapes[][3] = {{1, 16, 1},   {5, 128, 30},   {7, 48, 300}, {12, 784, 128},
 									   {13, 80, 17}, {60, 128, 784}, {128, 33, 40}};
 	double worst = 0;
 
 	for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++)
 		for (int variant = 0; variant < 8; variant++)
-			worst = fmax(worst, product_error(provider, shapes[s][0], shapes[s][1], shapes[s][2],
-											  variant & 1, variant & 2 ? HB_PANEL : 0, variant & 4));
+			worst =
+				fmax(worst, product_error(provider, shapes[s][0], shapes[s][1], shapes[s][2],
+										  variant & 1, variant & 2 ? HB_PANEL : 0, variant & 4));
 	for (size_t m = 1; m <= 26; m++)
 		worst = fmax(worst, product_error(provider, m, 48, 9, m & 1, HB_PANEL, true));
 	ok(worst < 1e-5, "%s: products: %.1e", provider->name, worst);
@@ -111,7 +113,8 @@ static void
 check_activations(const HbProvider *provider)
 {
 	size_t n = 1024;
-	float *z = random_floats(n), *a = random_floats(n), *d = random_floats(n), *w = random_floats(n);
+	float *z = random_floats(n), *a = random_floats(n), *d = random_floats(n),
+		  *w = random_floats(n);
 
 	for (int f = 0; f < HB_ACTIVATION_COUNT; f++)
 	{
@@ -132,8 +135,8 @@ check_activations(const HbProvider *provider)
 			worst = fmax(worst, fabs(a[i] - value[f]));
 			slope = fmax(slope, fabs(d[i] / 2 - derivative[f]));
 		}
-		ok(worst < 1e-6 && slope < 2e-6, "%s: activation %d: %.1e, derivative %.1e", provider->name, f,
-		   worst, slope);
+		ok(worst < 1e-6 && slope < 2e-6, "%s: activation %d: %.1e, derivative %.1e", provider->name,
+		   f, worst, slope);
 	}
 	a[0] = NAN;
 	for (int f = 0; f < HB_ACTIVATION_COUNT; f++)
@@ -281,6 +284,23 @@ check_rest(const HbProvider *provider)
 	free(scratch);
 }
 
+static void
+check_draws(const HbProvider *provider)
+{
+	uint32_t out[3 * 4 * HB_DRAW_BLOCKS], words[4];
+	bool same = true;
+
+	provider->draw(0x123456789abcdefULL, 4, 0xfedcba987654321ULL, 77, 3, out);
+	for (uint32_t b = 0; b < 3 * HB_DRAW_BLOCKS; b++)
+	{
+		hb_random4(0x123456789abcdefULL, (HbStream) 4, 0xfedcba987654321ULL, 77 + b, words);
+		for (uint32_t w = 0; w < 4; w++)
+			same = same && words[w] == out[b / HB_DRAW_BLOCKS * 4 * HB_DRAW_BLOCKS +
+										   w * HB_DRAW_BLOCKS + b % HB_DRAW_BLOCKS];
+	}
+	ok(same, "%s: draws are Random123's", provider->name);
+}
+
 /* Relative errors over dense ranges. */
 static void
 check_functions(void)
@@ -329,6 +349,7 @@ main(void)
 		check_activations(provider);
 		check_losses(provider);
 		check_rest(provider);
+		check_draws(provider);
 	}
 	ok(hb_provider_find("reference") != NULL && hb_provider_find("abacus") == NULL,
 	   "providers are found by name");

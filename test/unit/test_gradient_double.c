@@ -27,9 +27,8 @@ open_setup(Setup *s, const HbFamily *family)
 	HbStatus status;
 
 	hb_status_init(&status);
-	s->context = (HbTrainContext){.host = &hb_host_malloc,
-								  .provider = hb_provider_find("reference"),
-								  .dataset = &s->dataset};
+	s->context = (HbTrainContext){
+		.host = &hb_host_malloc, .provider = hb_provider_find("reference"), .dataset = &s->dataset};
 	s->trial.number = 3;
 	s->job = (HbJob){.id = 1,
 					 .kind = HB_JOB_TRAIN,
@@ -63,7 +62,8 @@ loss_at(Setup *s)
 	for (uint32_t l = 0; l < member->network.shape.layers; l++)
 		for (size_t i = 0; i < member->network.layer[l].units; i++)
 			for (size_t j = 0; j < member->network.layer[l].inputs; j++)
-				square += pow(member->network.layer[l].w[i * member->network.layer[l].stride + j], 2);
+				square +=
+					pow(member->network.layer[l].w[i * member->network.layer[l].stride + j], 2);
 	member->training.learning_rate = 0;
 	member->epoch_loss = 0;
 	member->step = 0;
@@ -165,8 +165,9 @@ check_linear(const char *loss, int index, uint32_t classes)
 	Setup s = {.dataset = synthetic_dataset(ROWS, 7, classes, 11)};
 	double worst;
 
-	set_params(family, &s.dataset, s.trial.params, "optimizer", 0.0, "learning_rate", 1.0, "schedule",
-			   0.0, "l2", 0.01, "batch_size", (double) ROWS, "loss", (double) index, NULL);
+	set_params(family, &s.dataset, s.trial.params, "optimizer", 0.0, "learning_rate", 1.0,
+			   "schedule", 0.0, "l2", 0.01, "batch_size", (double) ROWS, "loss", (double) index,
+			   NULL);
 	open_setup(&s, family);
 	worst = worst_error(&s);
 	ok(worst < 1e-6, "linear, %s, %u outputs: relative error %.1e", loss, classes, worst);
@@ -181,15 +182,17 @@ check_mlp(int activation, uint32_t classes, int layers, double dropout)
 	Setup s = {.dataset = synthetic_dataset(ROWS, 7, classes, 12)};
 	double worst;
 
-	set_params(family, &s.dataset, s.trial.params, "optimizer", 0.0, "learning_rate", 1.0, "schedule",
-			   0.0, "l2", 0.01, "batch_size", (double) ROWS, "layers", (double) layers, "units", 5.0,
-			   "units_2", 6.0, "units_3", 4.0, "activation", (double) activation, "dropout",
-			   dropout, NULL);
+	set_params(family, &s.dataset, s.trial.params, "optimizer", 0.0, "learning_rate", 1.0,
+			   "schedule", 0.0, "l2", 0.01, "batch_size", (double) ROWS, "layers", (double) layers,
+			   "units", 5.0, "units_2", 6.0, "units_3", 4.0, "activation", (double) activation,
+			   "dropout", dropout, NULL);
 	open_setup(&s, family);
 	worst = worst_error(&s);
-	ok(worst < 1e-6, "mlp, %s, %s, %d layers, dropout %g: relative error %.1e",
-	   hb_activation_names[activation], classes > 1 ? "cross_entropy" : "squared_error", layers,
-	   dropout, worst);
+	ok(worst<1e-6, "mlp, %s, %s, %d layers, dropout %g: relative error %.1e",
+			 hb_activation_names[activation], classes> 1
+		   ? "cross_entropy"
+		   : "squared_error",
+	   layers, dropout, worst);
 	hb_arena_free(&s.cohort.arena);
 	synthetic_free(&s.dataset);
 }

@@ -94,6 +94,25 @@ test_sum(void)
 	   "the high word decides a comparison");
 }
 
+static void
+test_extend(void)
+{
+	HbHash128 digest = hb_hash128("row", 3);
+	int distinct = 1;
+
+	for (uint64_t i = 1; i < 1000; i++)
+	{
+		HbHash128 a = hb_hash128_extend(digest, (HbHash128){0, i});
+		HbHash128 b = hb_hash128_extend(digest, (HbHash128){0, i - 1});
+
+		distinct &= a.low != b.low && a.high != b.high;
+	}
+	ok(distinct, "a digest extended by different targets differs");
+	ok(hb_hash128_compare(hb_hash128_extend(digest, (HbHash128){1, 7}),
+						  hb_hash128_extend(digest, (HbHash128){2, 7})) != 0,
+	   "in either half of the target");
+}
+
 int
 main(void)
 {
@@ -102,5 +121,6 @@ main(void)
 	test_threshold();
 	test_again();
 	test_sum();
+	test_extend();
 	return tap_done();
 }

@@ -45,8 +45,8 @@ varied_trials(const HbFamily *family, const HbDataset *dataset, HbJobTrial *tria
 }
 
 static HbJobResult
-train(const HbFamily *family, const HbProvider *provider, const HbDataset *dataset, HbJobTrial *trials, int ntrials, uint32_t from,
-	  uint32_t to)
+train(const HbFamily *family, const HbProvider *provider, const HbDataset *dataset,
+	  HbJobTrial *trials, int ntrials, uint32_t from, uint32_t to)
 {
 	HbTrainContext context = {.host = &hb_host_malloc,
 							  .provider = provider,
@@ -55,8 +55,8 @@ train(const HbFamily *family, const HbProvider *provider, const HbDataset *datas
 							  .tick = tick};
 	HbJob job = {.id = 7,
 				 .kind = HB_JOB_TRAIN,
-				 .metric = dataset->header->task == HB_TASK_REGRESSION ? HB_METRIC_RMSE
-																	   : HB_METRIC_ERROR,
+				 .metric =
+					 dataset->header->task == HB_TASK_REGRESSION ? HB_METRIC_RMSE : HB_METRIC_ERROR,
 				 .seed = 42,
 				 .from_resource = from,
 				 .to_resource = to,
@@ -211,8 +211,8 @@ check_prediction(const HbFamily *family, uint32_t classes, double loss)
 	else
 		set_params(family, &dataset, trial.params, "activation", 3.0, "dropout", 0.2, NULL);
 	result = train(family, hb_provider_best(), &dataset, &trial, 1, 0, 3);
-	ok(hb_checkpoint_to_model(&hb_host_malloc, result.trials[0].state,
-							  result.trials[0].state_bytes, &bytes, &size, &status) &&
+	ok(hb_checkpoint_to_model(&hb_host_malloc, result.trials[0].state, result.trials[0].state_bytes,
+							  &bytes, &size, &status) &&
 		   size < result.trials[0].state_bytes,
 	   "%s: the model is smaller than the checkpoint", family->name);
 	model = family->open(&hb_host_malloc, bytes, size, &status);
@@ -262,7 +262,8 @@ check_resolve(void)
 
 	hb_status_init(&status);
 	ok(hb_families[0] == mlp, "mlp is the first family");
-	ok(hb_family_resolve(mlp, &problem, config, params, &status), "the empty configuration is fine");
+	ok(hb_family_resolve(mlp, &problem, config, params, &status),
+	   "the empty configuration is fine");
 	hb_network_configure(mlp, &problem, params, &training);
 	ok(strcmp(training.optimizer->name, "adam") == 0 && training.learning_rate == 0.003 &&
 		   training.shape.layers == 3 && training.shape.units[0] == 128 &&
@@ -282,7 +283,8 @@ check_resolve(void)
 	ok(isnan(params[hb_family_param_index(mlp, "beta1")]), "beta1 is inactive without adam");
 	hb_json_set(host, config, "lrr", hb_json_number(host, 1));
 	ok(!hb_family_resolve(mlp, &problem, config, params, &status), "an unknown name is refused");
-	is_str(status.message, "unrecognized search space parameter \"lrr\"", "and the message says so");
+	is_str(status.message, "unrecognized search space parameter \"lrr\"",
+		   "and the message says so");
 	is_str(status.sqlstate, "22023", "with 22023");
 	hb_status_init(&status);
 	ok(!hb_family_check_range(mlp, "layers", true, 1, 9, &status) &&
@@ -298,8 +300,7 @@ check_resolve(void)
 	ok(!linear->check(&problem, params, HB_METRIC_LOG_LOSS, false, &status) &&
 		   linear->check(&problem, params, HB_METRIC_ERROR, false, &status),
 	   "hinge has no log_loss");
-	ok(!linear->check(&problem, params, HB_METRIC_ERROR, true, &status),
-	   "cosine needs a horizon");
+	ok(!linear->check(&problem, params, HB_METRIC_ERROR, true, &status), "cosine needs a horizon");
 	problem.task = HB_TASK_REGRESSION;
 	problem.outputs = 1;
 	ok(!linear->check(&problem, params, HB_METRIC_RMSE, false, &status), "hinge needs classes");
