@@ -122,6 +122,7 @@ CREATE TABLE hyperband.trial (
 	rung integer CHECK (rung >= 0),
 	resource integer NOT NULL DEFAULT 0 CHECK (resource >= 0),
 	attempt integer NOT NULL DEFAULT 0,
+	started_seq integer,
 	loss float8,
 	metrics jsonb,
 	sqlstate text,
@@ -140,6 +141,7 @@ COMMENT ON COLUMN hyperband.trial.state IS 'waiting, running, stopped (cut at a 
 COMMENT ON COLUMN hyperband.trial.rung IS 'of its last evaluation; NULL before the first';
 COMMENT ON COLUMN hyperband.trial.resource IS 'resource it has been trained for';
 COMMENT ON COLUMN hyperband.trial.attempt IS 'raised whenever it is given to a trainer; results of an older attempt are ignored';
+COMMENT ON COLUMN hyperband.trial.started_seq IS 'under asha: position in the study''s log of the decision to start it';
 COMMENT ON COLUMN hyperband.trial.loss IS 'at its last rung: the metric, negated where higher is better';
 COMMENT ON COLUMN hyperband.trial.metrics IS 'all metrics of the task at its last rung';
 
@@ -150,6 +152,7 @@ CREATE TABLE hyperband.evaluation (
 	resource integer NOT NULL,
 	attempt integer NOT NULL,
 	seq integer,
+	result_seq integer,
 	loss float8,
 	metrics jsonb NOT NULL DEFAULT '{}',
 	seconds float8,
@@ -161,7 +164,8 @@ CREATE TABLE hyperband.evaluation (
 CREATE INDEX evaluation_study_rung_idx ON hyperband.evaluation (study_id, rung, loss, trial_id);
 CREATE INDEX evaluation_open_idx ON hyperband.evaluation (study_id, rung, loss, trial_id) WHERE promoted IS NULL;
 COMMENT ON TABLE hyperband.evaluation IS 'a trial''s result at a rung, and whether it was promoted there';
-COMMENT ON COLUMN hyperband.evaluation.seq IS 'position of its decision among the decisions of the study';
+COMMENT ON COLUMN hyperband.evaluation.seq IS 'position of its decision among the decisions of the study; under asha of its promotion in the log';
+COMMENT ON COLUMN hyperband.evaluation.result_seq IS 'under asha: position of the result in the study''s log, which counts starts, results and promotions together';
 COMMENT ON COLUMN hyperband.evaluation.loss IS 'the metric on the validation rows, negated where higher is better; NULL where it is undefined';
 COMMENT ON COLUMN hyperband.evaluation.metrics IS 'all metrics of the task on the validation rows';
 COMMENT ON COLUMN hyperband.evaluation.seconds IS 'the trial''s share of its trainer''s CPU time since the chunk began';
@@ -494,13 +498,15 @@ LEFT JOIN (
 		   sum(running)::integer AS trials_running, sum(ended)::integer AS trials_done,
 		   sum(trials)::integer AS trials, max(last_at) AS last_at
 	FROM (SELECT b.study_id, b.bracket, b.rungs, b.trials,
-				 count(*) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled')) AS alive,
+				 -- brackets whose configurations are not drawn yet are not done either
+				 count(*) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled'))
+					+ CASE WHEN count(t.trial_id) = 0 THEN 1 ELSE 0 END AS alive,
 				 count(*) FILTER (WHERE t.state = 'running') AS running,
 				 count(*) FILTER (WHERE t.state IN ('stopped', 'completed', 'diverged', 'failed')) AS ended,
-				 min(coalesce(t.rung, -1)) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled')) AS lowest,
+				 coalesce(min(coalesce(t.rung, -1)) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled')), -1) AS lowest,
 				 max(greatest(t.started_at, t.finished_at)) AS last_at
 		  FROM hyperband.bracket b
-			   JOIN hyperband.trial t ON t.study_id = b.study_id AND t.bracket = b.bracket
+			   LEFT JOIN hyperband.trial t ON t.study_id = b.study_id AND t.bracket = b.bracket
 		  GROUP BY b.study_id, b.bracket) r
 	GROUP BY study_id
 ) b ON b.study_id = s.study_id

@@ -115,6 +115,10 @@ hb_pack_job(HbWriter *writer, const HbJob *job)
 	hb_write_u32(writer, job->max_resource);
 	hb_write_u32(writer, job->curve_points);
 	hb_write_u32(writer, job->want_state);
+	hb_write_u64(writer, job->rows);
+	hb_write_u32(writer, job->folds);
+	hb_write_u32(writer, job->first_fold);
+	hb_write_u32(writer, job->last_fold);
 	hb_write_u32(writer, job->ntrials);
 	for (uint32_t i = 0; i < job->ntrials; i++)
 	{
@@ -241,6 +245,10 @@ job_plausible(const HbJob *job)
 {
 	if (job->metric >= HB_METRIC_COUNT || job->nparams > HB_MAX_PARAMS || job->part > HB_PART_TEST)
 		return false;
+	/* a fold's model is thrown away: there is nothing to go on from */
+	if (job->folds > 0 && (job->folds < 2 || job->first_fold >= job->last_fold ||
+						   job->last_fold > job->folds || job->from_resource > 0))
+		return false;
 	if (job->kind == HB_JOB_TRAIN)
 		return job->ntrials > 0 && job->from_resource < job->to_resource &&
 			   (job->max_resource == 0 || job->to_resource <= job->max_resource);
@@ -261,6 +269,10 @@ unpack_job_fields(const HbHost *host, HbReader *reader, HbJob *job, HbStatus *st
 	job->max_resource = hb_read_u32(reader);
 	job->curve_points = hb_read_u32(reader);
 	job->want_state = hb_read_u32(reader);
+	job->rows = hb_read_u64(reader);
+	job->folds = hb_read_u32(reader);
+	job->first_fold = hb_read_u32(reader);
+	job->last_fold = hb_read_u32(reader);
 	job->ntrials = hb_read_u32(reader);
 	if (reader->failed || !job_plausible(job))
 		return malformed(status, "job");

@@ -54,6 +54,15 @@ typedef struct HbJob
 	uint32_t max_resource;	/* horizon of the schedules; 0: infinite */
 	uint32_t curve_points;	/* 0: every epoch to 9, then every third; and always at to_resource */
 	uint32_t want_state;	/* send the checkpoint back */
+	uint64_t rows;			/* train on the first so many training rows; 0: all */
+	/*
+	 * Cross-validation in place of the validation rows: the training rows fall into so many folds, by their position modulo
+	 * folds; pulls first_fold..last_fold-1 train on all others from scratch and are evaluated on the fold.  The
+	 * result has the mean of the pulls. 0: none.
+	 */
+	uint32_t folds;
+	uint32_t first_fold;
+	uint32_t last_fold;
 	uint32_t ntrials;
 	HbJobTrial *trials;
 	/* EVALUATE */

@@ -18,7 +18,7 @@
 #include "core/status.h"
 
 #define HB_WIRE_MAGIC 0x48425731u /* "HBW1" */
-#define HB_WIRE_VERSION 1
+#define HB_WIRE_VERSION 2
 #define HB_WIRE_MAX_PAYLOAD ((uint64_t) 1 << 31)
 
 /* Descriptors of a trainer process. */

@@ -120,7 +120,7 @@ extern bool hb_study_request_cancel(int64 study_id);
 extern bool hb_study_cancel_requested(int64 study_id);
 extern void hb_study_delete(int64 study_id);
 
-/* The plan's brackets and all trials with their configurations, in one go. Sets resource_planned. */
+/* Trials with their configurations, and the plan's brackets with them. Sets resource_planned. */
 typedef struct HbTrialRow
 {
 	int64 trial_id;
@@ -133,12 +133,21 @@ typedef struct HbTrialRow
 	int attempt;
 	double loss;	 /* NaN: NULL */
 	double tie_loss; /* metrics: log_loss or the square of rmse */
+	bool begun;		 /* asha: its start is in the study's log */
+	Jsonb *metrics;	 /* at its last rung; NULL before the first */
 	bool undecided;	 /* its evaluation at rung has promoted NULL and the rung is not the bracket's last */
 } HbTrialRow;
 
-extern void hb_plan_store(int64 study_id, const HbPlan *plan, int ntrials, const HbTrialRow *trials);
-/* All trials by number; *ntrials = 0 when the plan is not stored yet. */
-extern HbTrialRow *hb_trials_get(int64 study_id, int *ntrials);
+/* Brackets that are there already stay; cost: of the whole plan so far. */
+extern void hb_plan_store(int64 study_id, const HbPlan *plan, int64 cost, int ntrials,
+						  const HbTrialRow *trials);
+/* Trials numbered above after by number; *ntrials = 0: none is stored yet. */
+extern HbTrialRow *hb_trials_get(int64 study_id, int64 after, int *ntrials);
+/* All results of the study in the order of its log, else by number and rung; pull is not filled in. */
+extern HbResult *hb_results_get(int64 study_id, int64 *nresults);
+/* asha's log: its last position so far; the position of the decision to start a trial. */
+extern int64 hb_log_last(int64 study_id);
+extern void hb_log_start(int64 study_id, int64 number, int64 seq);
 
 /* Marks trials as running in this attempt (their attempt number is raised by one). */
 extern void hb_trials_start(int64 study_id, int n, const int64 *trial_ids);
@@ -156,24 +165,34 @@ typedef struct HbTrialRecord
 	bool keep_state;	 /* store result->state as its checkpoint */
 	int64 drop_below;	 /* delete this trial's checkpoints at resources below this ... */
 	int64 keep_resource; /* ... except the one at this resource (the incumbent's); -1: none */
+	bool from_scratch;	 /* it cost its whole resource, not the difference to the last result */
+	int64 seq;			 /* asha: the result's position in the log; 0: none */
 } HbTrialRecord;
 
 /*
- * Records a chunk in the current transaction: evaluations, states, checkpoints, resource_spent, best trial.  Returns the number of
- * records accepted by the fence.
+ * Records a chunk in the current transaction: evaluations, states, checkpoints, resource_spent, and the study's best trial
+ * with these results (0: none yet).  Returns the number of records accepted by the fence.
  */
-extern int hb_results_store(int64 study_id, HbMetricId metric, int n, const HbTrialRecord *records);
-/* rank, promoted and the new state of the trials of decided rungs; drops checkpoints of the cut ones except the incumbent's. */
+extern int hb_results_store(int64 study_id, HbMetricId metric, int n, const HbTrialRecord *records,
+							int64 best_trial_id, double best_loss);
+/*
+ * rank, promoted and the new state of the trials of decided rungs; drops checkpoints of the cut ones except the
+ * incumbent's.  seq: position in the log of the promotion among them, 0 where there is none; -1: decisions are
+ * numbered one after another.
+ */
 extern void hb_decisions_store(int64 study_id, int n, const HbDecision *decisions,
-							   const int64 *trial_ids, int64 incumbent_trial_id);
+							   const int64 *trial_ids, int64 incumbent_trial_id, int64 seq);
 extern void hb_curve_store(int64 study_id, int n, const int64 *trial_ids, const HbCurvePoint *points);
 
 /* Checkpoints: at most 16 MB a row. NULL where there is none at that resource. */
 extern void *hb_checkpoint_get(int64 trial_id, int64 resource, size_t *length);
 extern void hb_checkpoint_delete(int64 trial_id, int64 resource);
 
-/* Winner: trial id and resource of the best evaluation (hb_result_better); false when there is none. */
-extern bool hb_best_evaluation(int64 study_id, int64 *trial_id, int64 *number, int *rung,
+/*
+ * Winner: trial id and resource of the best evaluation (hb_result_better), completed: of those alone that completed, at
+ * their last rung; false when there is none.
+ */
+extern bool hb_best_evaluation(int64 study_id, bool completed, int64 *trial_id, int64 *number, int *rung,
 							   int64 *resource, double *loss, double *tie_loss);
 
 /* catalog_progress.c: the study's row of view progress; false where there is none. Numbers that are NULL: NaN or 0. */

@@ -90,14 +90,14 @@ hb_trial_study(int64 trial_id)
 bool
 hb_told_get(int64 trial_id, HbToldTrial *trial)
 {
-	static HbStatement statement = HB_WRITE(
-		"SELECT t.study_id, t.number, t.bracket, t.state, t.attempt, coalesce(t.rung, -1),"
-		" t.resource, h.trial_id IS NOT NULL, h.rung, h.from_resource, h.to_resource,"
-		" h.worker IS NULL AND h.lease_until IS NULL,"
-		" extract(epoch FROM clock_timestamp() - h.asked_at)::float8, h.losses"
-		" FROM hyperband.trial t LEFT JOIN hyperband.handout h ON h.trial_id = t.trial_id"
-		" WHERE t.trial_id = $1",
-		"l");
+	static HbStatement statement =
+		HB_WRITE("SELECT t.study_id, t.number, t.bracket, t.state, t.attempt, coalesce(t.rung, -1),"
+				 " t.resource, h.trial_id IS NOT NULL, h.rung, h.from_resource, h.to_resource,"
+				 " h.worker IS NULL AND h.lease_until IS NULL,"
+				 " extract(epoch FROM clock_timestamp() - h.asked_at)::float8, h.losses"
+				 " FROM hyperband.trial t LEFT JOIN hyperband.handout h ON h.trial_id = t.trial_id"
+				 " WHERE t.trial_id = $1",
+				 "l");
 	char *state;
 
 	if (hb_run(&statement, trial_id) == 0)
@@ -240,13 +240,21 @@ hb_handouts_clear(int64 study_id)
 	hb_run(&queue, study_id);
 }
 
+void
+hb_handouts_forgive(int64 study_id)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.handout SET losses = 0 WHERE study_id = $1 AND losses > 0", "l");
+
+	hb_run(&statement, study_id);
+}
+
 int64 *
 hb_handout_workers(int64 study_id, int *n)
 {
-	static HbStatement statement =
-		HB_WRITE("SELECT DISTINCT worker FROM hyperband.handout"
-				 " WHERE study_id = $1 AND worker IS NOT NULL",
-				 "l");
+	static HbStatement statement = HB_WRITE("SELECT DISTINCT worker FROM hyperband.handout"
+											" WHERE study_id = $1 AND worker IS NOT NULL",
+											"l");
 	uint64 rows = hb_run(&statement, study_id);
 	int64 *workers = palloc(sizeof(int64) * Max(rows, 1));
 
@@ -259,15 +267,16 @@ hb_handout_workers(int64 study_id, int *n)
 int64 *
 hb_handouts_lose(int64 study_id, int64 worker, bool all, int **losses, int *n)
 {
-	static HbStatement statement = HB_WRITE(
-		"WITH lost AS (UPDATE hyperband.handout SET worker = NULL, lease_until = NULL,"
-		" losses = losses + 1 WHERE study_id = $1 AND (worker IS NOT NULL OR lease_until IS NOT NULL)"
-		" AND CASE WHEN $3 THEN true WHEN $2 <> 0 THEN worker = $2"
-		" ELSE lease_until < clock_timestamp() END RETURNING trial_id, losses),"
-		" waits AS (UPDATE hyperband.trial t SET state = 'waiting' FROM lost"
-		" WHERE t.trial_id = lost.trial_id AND t.state = 'running')"
-		" SELECT trial_id, losses FROM lost ORDER BY trial_id",
-		"llb");
+	static HbStatement statement =
+		HB_WRITE("WITH lost AS (UPDATE hyperband.handout SET worker = NULL, lease_until = NULL,"
+				 " losses = losses + 1 WHERE study_id = $1 AND (worker IS NOT NULL OR lease_until "
+				 "IS NOT NULL)"
+				 " AND CASE WHEN $3 THEN true WHEN $2 <> 0 THEN worker = $2"
+				 " ELSE lease_until < clock_timestamp() END RETURNING trial_id, losses),"
+				 " waits AS (UPDATE hyperband.trial t SET state = 'waiting' FROM lost"
+				 " WHERE t.trial_id = lost.trial_id AND t.state = 'running')"
+				 " SELECT trial_id, losses FROM lost ORDER BY trial_id",
+				 "llb");
 	uint64 rows = hb_run(&statement, study_id, worker, (int) all);
 	int64 *trial_ids = palloc(sizeof(int64) * Max(rows, 1));
 
@@ -295,11 +304,11 @@ hb_queue_push(int64 study_id, int64 place, int64 trial_id)
 int64
 hb_queue_pop(int64 study_id, int64 head, int64 *place)
 {
-	static HbStatement statement = HB_WRITE(
-		"DELETE FROM hyperband.queue WHERE study_id = $1 AND place ="
-		" (SELECT q.place FROM hyperband.queue q WHERE q.study_id = $1 AND q.place >= $2"
-		" ORDER BY q.place LIMIT 1) RETURNING place, trial_id",
-		"ll");
+	static HbStatement statement =
+		HB_WRITE("DELETE FROM hyperband.queue WHERE study_id = $1 AND place ="
+				 " (SELECT q.place FROM hyperband.queue q WHERE q.study_id = $1 AND q.place >= $2"
+				 " ORDER BY q.place LIMIT 1) RETURNING place, trial_id",
+				 "ll");
 
 	if (hb_run(&statement, study_id, head) == 0)
 		return 0;
@@ -322,10 +331,9 @@ hb_queue_remove(int64 study_id, int64 head, int64 trial_id)
 bool
 hb_result_get(int64 trial_id, int64 resource, double *loss, Jsonb **metrics)
 {
-	static HbStatement statement =
-		HB_WRITE("SELECT loss, metrics FROM hyperband.evaluation"
-				 " WHERE trial_id = $1 AND resource = $2",
-				 "ll");
+	static HbStatement statement = HB_WRITE("SELECT loss, metrics FROM hyperband.evaluation"
+											" WHERE trial_id = $1 AND resource = $2",
+											"ll");
 
 	if (hb_run(&statement, trial_id, resource) == 0)
 		return false;
@@ -337,10 +345,9 @@ hb_result_get(int64 trial_id, int64 resource, double *loss, Jsonb **metrics)
 bool
 hb_point_get(int64 trial_id, int64 resource, double *value)
 {
-	static HbStatement statement =
-		HB_WRITE("SELECT metric_value FROM hyperband.loss_curve"
-				 " WHERE trial_id = $1 AND resource = $2",
-				 "ll");
+	static HbStatement statement = HB_WRITE("SELECT metric_value FROM hyperband.loss_curve"
+											" WHERE trial_id = $1 AND resource = $2",
+											"ll");
 
 	if (hb_run(&statement, trial_id, resource) == 0)
 		return false;
@@ -352,12 +359,13 @@ void
 hb_point_insert(int64 study_id, int64 trial_id, int64 resource, double loss, double value,
 				double seconds)
 {
-	static HbStatement statement = HB_WRITE(
-		"INSERT INTO hyperband.loss_curve (trial_id, resource, study_id, validation_loss,"
-		" metric_value, elapsed) VALUES ($1, $2, $3, $4, $5, $6)"
-		" ON CONFLICT (trial_id, resource) DO UPDATE SET validation_loss = excluded.validation_loss,"
-		" metric_value = excluded.metric_value, elapsed = excluded.elapsed",
-		"lllddd");
+	static HbStatement statement =
+		HB_WRITE("INSERT INTO hyperband.loss_curve (trial_id, resource, study_id, validation_loss,"
+				 " metric_value, elapsed) VALUES ($1, $2, $3, $4, $5, $6)"
+				 " ON CONFLICT (trial_id, resource) DO UPDATE SET validation_loss = "
+				 "excluded.validation_loss,"
+				 " metric_value = excluded.metric_value, elapsed = excluded.elapsed",
+				 "lllddd");
 
 	hb_run(&statement, trial_id, resource, study_id, loss, value, seconds);
 }
@@ -482,10 +490,9 @@ hb_rung_add(int64 study_id, int bracket, int rung, int results, int ended)
 void
 hb_rung_expect(int64 study_id, int bracket, int rung, int trials)
 {
-	static HbStatement statement =
-		HB_WRITE("UPDATE hyperband.rung SET trials = $4"
-				 " WHERE study_id = $1 AND bracket = $2 AND rung = $3",
-				 "liii");
+	static HbStatement statement = HB_WRITE("UPDATE hyperband.rung SET trials = $4"
+											" WHERE study_id = $1 AND bracket = $2 AND rung = $3",
+											"liii");
 
 	hb_run(&statement, study_id, bracket, rung, trials);
 }
@@ -522,11 +529,11 @@ hb_trials_between(int64 study_id, int64 first, int64 last, int *n)
 HbRecorded *
 hb_results_between(int64 study_id, int64 first, int64 last, int *n)
 {
-	static HbStatement statement = HB_WRITE(
-		"SELECT t.number, e.rung, e.resource, e.loss FROM hyperband.trial t"
-		" JOIN hyperband.evaluation e ON e.trial_id = t.trial_id"
-		" WHERE t.study_id = $1 AND t.number BETWEEN $2 AND $3 ORDER BY t.number, e.rung",
-		"lll");
+	static HbStatement statement =
+		HB_WRITE("SELECT t.number, e.rung, e.resource, e.loss FROM hyperband.trial t"
+				 " JOIN hyperband.evaluation e ON e.trial_id = t.trial_id"
+				 " WHERE t.study_id = $1 AND t.number BETWEEN $2 AND $3 ORDER BY t.number, e.rung",
+				 "lll");
 	uint64 rows = hb_run(&statement, study_id, first, last);
 	HbRecorded *results = palloc(sizeof(HbRecorded) * Max(rows, 1));
 
@@ -544,18 +551,18 @@ void
 hb_decided(int n, const int64 *trial_ids, int rung, const int64 *ranks, const int64 *promoted,
 		   const int64 *completed, int seq)
 {
-	static HbStatement evaluation = HB_WRITE(
-		"UPDATE hyperband.evaluation e SET rank = d.rank, seq = $5 + d.place,"
-		" promoted = CASE WHEN d.promoted >= 0 THEN d.promoted = 1 END"
-		" FROM unnest($1, $3, $4) WITH ORDINALITY d(trial_id, rank, promoted, place)"
-		" WHERE e.trial_id = d.trial_id AND e.rung = $2",
-		"AiAAi");
-	static HbStatement trial = HB_WRITE(
-		"UPDATE hyperband.trial t SET state = CASE d.completed WHEN 1 THEN 'completed'"
-		" ELSE 'stopped' END, finished_at = now()"
-		" FROM unnest($1, $2, $3) d(trial_id, promoted, completed)"
-		" WHERE t.trial_id = d.trial_id AND d.promoted <> 1",
-		"AAA");
+	static HbStatement evaluation =
+		HB_WRITE("UPDATE hyperband.evaluation e SET rank = d.rank, seq = $5 + d.place,"
+				 " promoted = CASE WHEN d.promoted >= 0 THEN d.promoted = 1 END"
+				 " FROM unnest($1, $3, $4) WITH ORDINALITY d(trial_id, rank, promoted, place)"
+				 " WHERE e.trial_id = d.trial_id AND e.rung = $2",
+				 "AiAAi");
+	static HbStatement trial =
+		HB_WRITE("UPDATE hyperband.trial t SET state = CASE d.completed WHEN 1 THEN 'completed'"
+				 " ELSE 'stopped' END, finished_at = now()"
+				 " FROM unnest($1, $2, $3) d(trial_id, promoted, completed)"
+				 " WHERE t.trial_id = d.trial_id AND d.promoted <> 1",
+				 "AAA");
 
 	hb_run(&evaluation, n, trial_ids, rung, n, ranks, n, promoted, seq);
 	hb_run(&trial, n, trial_ids, n, promoted, n, completed);
@@ -587,10 +594,10 @@ hb_place_first(int64 study_id, int rung)
 HbPlace
 hb_place_before(int64 study_id, int rung, HbPlace place)
 {
-	static HbStatement statement = HB_WRITE(
-		"SELECT loss, trial_id FROM hyperband.evaluation WHERE study_id = $1 AND rung = $2"
-		" AND (loss, trial_id) < ($3, $4) ORDER BY loss DESC, trial_id DESC LIMIT 1",
-		"lidl");
+	static HbStatement statement =
+		HB_WRITE("SELECT loss, trial_id FROM hyperband.evaluation WHERE study_id = $1 AND rung = $2"
+				 " AND (loss, trial_id) < ($3, $4) ORDER BY loss DESC, trial_id DESC LIMIT 1",
+				 "lidl");
 
 	return place_from_row(hb_run(&statement, study_id, rung, place.loss, place.trial_id));
 }
@@ -598,10 +605,10 @@ hb_place_before(int64 study_id, int rung, HbPlace place)
 HbPlace
 hb_place_after(int64 study_id, int rung, HbPlace place)
 {
-	static HbStatement statement = HB_WRITE(
-		"SELECT loss, trial_id FROM hyperband.evaluation WHERE study_id = $1 AND rung = $2"
-		" AND (loss, trial_id) > ($3, $4) ORDER BY loss, trial_id LIMIT 1",
-		"lidl");
+	static HbStatement statement =
+		HB_WRITE("SELECT loss, trial_id FROM hyperband.evaluation WHERE study_id = $1 AND rung = $2"
+				 " AND (loss, trial_id) > ($3, $4) ORDER BY loss, trial_id LIMIT 1",
+				 "lidl");
 
 	return place_from_row(hb_run(&statement, study_id, rung, place.loss, place.trial_id));
 }
@@ -726,13 +733,14 @@ int64
 hb_curves_get(int64 study_id, int64 **numbers, int64 **resources, double **losses)
 {
 	static HbStatement statement = HB_WRITE(
-		"SELECT t.number, coalesce(p.resource, 0), p.loss FROM hyperband.trial t LEFT JOIN LATERAL"
+		"SELECT t.number, coalesce(p.resource, 0), p.loss FROM hyperband.study s"
+		" JOIN hyperband.trial t ON t.study_id = s.study_id LEFT JOIN LATERAL"
 		" (SELECT e.resource, e.loss FROM hyperband.evaluation e WHERE e.trial_id = t.trial_id"
 		" UNION ALL SELECT c.resource, CASE s.direction WHEN 'maximize' THEN - c.metric_value"
 		" ELSE c.metric_value END FROM hyperband.loss_curve c"
 		" WHERE c.trial_id = t.trial_id AND c.metric_value IS NOT NULL AND NOT EXISTS (SELECT"
 		" FROM hyperband.evaluation e WHERE e.trial_id = c.trial_id AND e.resource = c.resource))"
-		" p ON true JOIN hyperband.study s ON s.study_id = t.study_id WHERE t.study_id = $1"
+		" p ON true WHERE s.study_id = $1"
 		" AND (p.resource IS NOT NULL OR t.state IN ('diverged', 'failed')) ORDER BY 1, 2",
 		"l");
 	uint64 rows = hb_run(&statement, study_id);

@@ -19,20 +19,20 @@
 /* ---- brackets and trials ---- */
 
 void
-hb_plan_store(int64 study_id, const HbPlan *plan, int ntrials, const HbTrialRow *trials)
+hb_plan_store(int64 study_id, const HbPlan *plan, int64 cost, int ntrials, const HbTrialRow *trials)
 {
 	static HbStatement study =
 		HB_WRITE("UPDATE hyperband.study SET resource_planned = $2 WHERE study_id = $1", "ll");
 	static HbStatement bracket =
 		HB_WRITE("INSERT INTO hyperband.bracket (study_id, bracket, trials, min_resource, rungs)"
-				 " VALUES ($1, $2, $3, $4, $5)",
+				 " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
 				 "lilli");
 	static HbStatement trial =
 		HB_WRITE("INSERT INTO hyperband.trial (study_id, number, bracket, config, state, resource)"
 				 " VALUES ($1, $2, $3, $4, $5, $6)",
 				 "llijtl");
 
-	hb_run(&study, study_id, (int64) plan->cost);
+	hb_run(&study, study_id, cost);
 	for (int i = 0; i < plan->nbrackets; i++)
 	{
 		const HbPlanBracket *b = &plan->brackets[i];
@@ -51,21 +51,23 @@ hb_plan_store(int64 study_id, const HbPlan *plan, int ntrials, const HbTrialRow 
 	" (" metrics " -> 'rmse')::float8 * (" metrics " -> 'rmse')::float8)"
 
 HbTrialRow *
-hb_trials_get(int64 study_id, int *ntrials)
+hb_trials_get(int64 study_id, int64 after, int *ntrials)
 {
 	static HbStatement statement = HB_READ(
 		"SELECT t.trial_id, t.number, t.bracket, t.config, t.state, coalesce(t.rung, -1),"
 		" t.resource, t.attempt, t.loss, " TIE_LOSS(
 			"t.metrics") ","
-						 " e.trial_id IS NOT NULL AND e.promoted IS NULL AND t.rung < b.rungs - 1"
+						 " e.trial_id IS NOT NULL AND e.promoted IS NULL AND t.rung < b.rungs - 1,"
+						 " t.started_seq IS NOT NULL, t.metrics"
 						 " FROM hyperband.trial t"
 						 " JOIN hyperband.bracket b ON b.study_id = t.study_id AND b.bracket = "
 						 "t.bracket"
 						 " LEFT JOIN hyperband.evaluation e ON e.trial_id = t.trial_id AND e.rung "
 						 "= t.rung"
-						 " WHERE t.study_id = $1 AND b.study_id = $1 ORDER BY t.number",
-		"l");
-	uint64 n = hb_run(&statement, study_id);
+						 " WHERE t.study_id = $1 AND b.study_id = $1 AND t.number > $2"
+						 " ORDER BY t.number",
+		"ll");
+	uint64 n = hb_run(&statement, study_id, after);
 	HbTrialRow *trials = palloc0(sizeof(HbTrialRow) * Max(n, 1));
 
 	for (uint64 i = 0; i < n; i++)
@@ -87,9 +89,53 @@ hb_trials_get(int64 study_id, int *ntrials)
 		t->loss = hb_row_float8(i, 9);
 		t->tie_loss = hb_row_float8(i, 10);
 		t->undecided = hb_row_bool(i, 11);
+		t->begun = hb_row_bool(i, 12);
+		t->metrics = hb_row_jsonb(i, 13);
 	}
 	*ntrials = (int) n;
 	return trials;
+}
+
+HbResult *
+hb_results_get(int64 study_id, int64 *nresults)
+{
+	static HbStatement statement =
+		HB_READ("SELECT t.number, e.rung, e.loss FROM hyperband.evaluation e"
+				" JOIN hyperband.trial t ON t.trial_id = e.trial_id WHERE e.study_id = $1"
+				" ORDER BY e.result_seq, t.number, e.rung",
+				"l");
+	uint64 n = hb_run(&statement, study_id);
+	HbResult *results = palloc_extended(sizeof(HbResult) * Max(n, 1), MCXT_ALLOC_HUGE);
+
+	for (uint64 i = 0; i < n; i++)
+		results[i] = (HbResult){.number = hb_row_int64(i, 1),
+								.rung = (int) hb_row_int64(i, 2),
+								.loss = hb_row_float8(i, 3),
+								.pull = NAN};
+	*nresults = (int64) n;
+	return results;
+}
+
+int64
+hb_log_last(int64 study_id)
+{
+	static HbStatement statement = HB_READ(
+		"SELECT greatest((SELECT max(started_seq) FROM hyperband.trial WHERE study_id = $1),"
+		" (SELECT max(greatest(seq, result_seq)) FROM hyperband.evaluation"
+		" WHERE study_id = $1), 0)::bigint",
+		"l");
+
+	hb_run(&statement, study_id);
+	return hb_row_int64(0, 1);
+}
+
+void
+hb_log_start(int64 study_id, int64 number, int64 seq)
+{
+	static HbStatement statement = HB_WRITE(
+		"UPDATE hyperband.trial SET started_seq = $3 WHERE study_id = $1 AND number = $2", "lli");
+
+	hb_run(&statement, study_id, number, (int) seq);
 }
 
 void
@@ -154,7 +200,9 @@ store_trial(int64 study_id, const HbTrialRecord *record, bool evaluated, Jsonb *
 	if (hb_run(&statement, record->trial_id, study_id, record->attempt, hb_trial_state_name(state),
 			   (int64) result->resource, (int) evaluated, record->rung, result->loss, metrics) == 0)
 		return false;
-	*gained += hb_row_int64(0, 1);
+	*gained += record->from_scratch && result->outcome == HB_OUTCOME_TRAINED
+				   ? (int64) result->resource
+				   : hb_row_int64(0, 1);
 	return true;
 }
 
@@ -163,13 +211,13 @@ store_evaluation(int64 study_id, const HbTrialRecord *record, Jsonb *metrics)
 {
 	static HbStatement statement = HB_WRITE(
 		"INSERT INTO hyperband.evaluation (trial_id, rung, study_id, resource, attempt, loss,"
-		" metrics, seconds) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+		" metrics, seconds, result_seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 		" ON CONFLICT (trial_id, rung) DO NOTHING",
-		"lillidjd");
+		"lillidjdI");
 	const HbTrialResult *result = record->result;
 
 	hb_run(&statement, record->trial_id, record->rung, study_id, (int64) result->resource,
-		   record->attempt, result->loss, metrics, result->seconds);
+		   record->attempt, result->loss, metrics, result->seconds, (int) record->seq);
 }
 
 static void
@@ -212,27 +260,26 @@ drop_older_checkpoints(const HbTrialRecord *record)
  * The winner over all rung evaluations: lowest loss, then lower tie loss, larger resource, lower number (the SQL of
  * hb_result_better); NaN is stored as NULL and infinity never wins.
  */
-#define BEST_EVALUATION(columns)                                                                   \
+#define BEST_EVALUATION(columns, condition)                                                        \
 	"SELECT " columns " FROM hyperband.evaluation e"                                               \
 	" JOIN hyperband.trial t ON t.trial_id = e.trial_id"                                           \
-	" WHERE e.study_id = $1 AND e.loss < 'infinity'"                                               \
+	" WHERE e.study_id = $1 AND e.loss < 'infinity'" condition                                     \
 	" ORDER BY e.loss, " TIE_LOSS("e.metrics") ", e.resource DESC, t.number LIMIT 1"
 
 static void
-update_study_progress(int64 study_id, int64 gained)
+update_study_progress(int64 study_id, int64 gained, int64 best_trial_id, double best_loss)
 {
 	static HbStatement statement =
 		HB_WRITE("UPDATE hyperband.study SET resource_spent = resource_spent + $2,"
-				 " (best_trial_id, best_loss) = (" BEST_EVALUATION(
-					 "e.trial_id, e.loss") ")"
-										   " WHERE study_id = $1",
-				 "ll");
+				 " best_trial_id = $3, best_loss = $4 WHERE study_id = $1",
+				 "llLd");
 
-	hb_run(&statement, study_id, gained);
+	hb_run(&statement, study_id, gained, best_trial_id, best_loss);
 }
 
 int
-hb_results_store(int64 study_id, HbMetricId metric, int n, const HbTrialRecord *records)
+hb_results_store(int64 study_id, HbMetricId metric, int n, const HbTrialRecord *records,
+				 int64 best_trial_id, double best_loss)
 {
 	MemoryContext scratch =
 		AllocSetContextCreate(CurTransactionContext, "hyperband results", ALLOCSET_DEFAULT_SIZES);
@@ -259,7 +306,7 @@ hb_results_store(int64 study_id, HbMetricId metric, int n, const HbTrialRecord *
 		MemoryContextReset(scratch);
 	}
 	if (accepted > 0)
-		update_study_progress(study_id, gained);
+		update_study_progress(study_id, gained, best_trial_id, best_loss);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
 	return accepted;
@@ -274,10 +321,10 @@ drop_checkpoints(int64 trial_id)
 	hb_run(&statement, trial_id);
 }
 
-/* Decisions are numbered in the order they are taken, which is a function of the results alone. */
+/* Decisions are numbered in the order they are taken, which is a function of the results alone but under asha. */
 void
 hb_decisions_store(int64 study_id, int n, const HbDecision *decisions, const int64 *trial_ids,
-				   int64 incumbent_trial_id)
+				   int64 incumbent_trial_id, int64 log_seq)
 {
 	static HbStatement last_seq = HB_READ(
 		"SELECT coalesce(max(seq), 0)::bigint FROM hyperband.evaluation WHERE study_id = $1", "l");
@@ -285,7 +332,7 @@ hb_decisions_store(int64 study_id, int n, const HbDecision *decisions, const int
 		HB_WRITE("UPDATE hyperband.evaluation SET rank = $3,"
 				 " promoted = CASE WHEN $4 >= 0 THEN $4 = 1 END, seq = coalesce(seq, $5)"
 				 " WHERE trial_id = $1 AND rung = $2 RETURNING seq",
-				 "liiii");
+				 "liiiI");
 	static HbStatement trial = HB_WRITE(
 		"UPDATE hyperband.trial SET state = $2, finished_at = CASE WHEN $2 NOT IN ('waiting',"
 		" 'running') THEN coalesce(finished_at, now()) END WHERE trial_id = $1",
@@ -294,13 +341,20 @@ hb_decisions_store(int64 study_id, int n, const HbDecision *decisions, const int
 
 	if (n == 0)
 		return;
-	hb_run(&last_seq, study_id);
-	seq = (int) hb_row_int64(0, 1);
+	seq = 0;
+	if (log_seq < 0)
+	{
+		hb_run(&last_seq, study_id);
+		seq = (int) hb_row_int64(0, 1);
+	}
 	for (int i = 0; i < n; i++)
 	{
 		const HbDecision *d = &decisions[i];
 
-		if (hb_run(&evaluation, trial_ids[i], d->rung, d->rank, d->promoted, seq + 1) > 0)
+		int next = log_seq < 0 ? seq + 1 : d->promoted == 1 ? (int) log_seq : 0;
+
+		if (hb_run(&evaluation, trial_ids[i], d->rung, d->rank, d->promoted, next) > 0 &&
+			log_seq < 0)
 			seq = Max(seq, (int) hb_row_int64(0, 1));
 		hb_run(&trial, trial_ids[i], hb_trial_state_name(d->state));
 		if (d->promoted == 0 && trial_ids[i] != incumbent_trial_id)
@@ -326,14 +380,19 @@ hb_curve_store(int64 study_id, int n, const int64 *trial_ids, const HbCurvePoint
 }
 
 bool
-hb_best_evaluation(int64 study_id, int64 *trial_id, int64 *number, int *rung, int64 *resource,
-				   double *loss, double *tie_loss)
+hb_best_evaluation(int64 study_id, bool completed, int64 *trial_id, int64 *number, int *rung,
+				   int64 *resource, double *loss, double *tie_loss)
 {
-	static HbStatement statement = HB_READ(
-		BEST_EVALUATION("e.trial_id, t.number, e.rung, e.resource, e.loss, " TIE_LOSS("e.metrics")),
+	static HbStatement all =
+		HB_READ(BEST_EVALUATION(
+					"e.trial_id, t.number, e.rung, e.resource, e.loss, " TIE_LOSS("e.metrics"), ""),
+				"l");
+	static HbStatement finished = HB_READ(
+		BEST_EVALUATION("e.trial_id, t.number, e.rung, e.resource, e.loss, " TIE_LOSS("e.metrics"),
+						" AND t.state = 'completed' AND e.rung = t.rung"),
 		"l");
 
-	if (hb_run(&statement, study_id) == 0)
+	if (hb_run(completed ? &finished : &all, study_id) == 0)
 		return false;
 	*trial_id = hb_row_int64(0, 1);
 	*number = hb_row_int64(0, 2);

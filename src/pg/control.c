@@ -278,6 +278,7 @@ hyperband_resume(PG_FUNCTION_ARGS)
 
 	hb_catalog_enter(&scope);
 	hb_study_requeue(study->study_id);
+	hb_handouts_forgive(study->study_id);
 	hb_catalog_leave(&scope);
 	if (hb_study_is_held(study->study_id))
 		wrong_state(study->study_id, "running", NULL);

@@ -53,6 +53,9 @@ hyperband_plan(PG_FUNCTION_ARGS)
 	hb_options_parse(PG_ARGISNULL(PLAN_OPTIONS) ? NULL : PG_GETARG_JSONB_P(PLAN_OPTIONS), &options);
 	hb_plan_from_arguments(fcinfo, PLAN_MAX_RESOURCE, PLAN_MIN_RESOURCE, PLAN_ETA, PLAN_N_TRIALS,
 						   PLAN_SCHEDULER, options.rounding_ceil, &request, &plan);
+	if (request.infinite && request.n_trials == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"n_trials\" must be given where \"max_resource\" is null")));
 	InitMaterializedSRF(fcinfo, 0);
 	for (b = 0; b < plan.nbrackets; b++)
 	{

@@ -133,8 +133,7 @@ extern bool hb_told_get(int64 trial_id, HbToldTrial *trial);
 
 extern void hb_bracket_start(int64 study_id, const HbPlanBracket *bracket);
 extern int64 hb_trial_draw(int64 study_id, int64 number, int bracket, Jsonb *config);
-extern void hb_handout_insert(int64 study_id, const HbHandout *handout, int64 worker,
-							  int64 lease);
+extern void hb_handout_insert(int64 study_id, const HbHandout *handout, int64 worker, int64 lease);
 /* Raises the attempt, marks the trial as running; returns the new attempt and the configuration. */
 extern void hb_trial_hand_again(HbHandout *handout);
 extern void hb_handout_take(const HbHandout *handout, int64 worker, int64 lease);
@@ -148,6 +147,8 @@ extern void hb_queue_push(int64 study_id, int64 place, int64 trial_id);
 extern int64 hb_queue_pop(int64 study_id, int64 head, int64 *place);
 extern void hb_queue_remove(int64 study_id, int64 head, int64 trial_id);
 
+/* Losses so far do not count: somebody has looked at the study and goes on with it. */
+extern void hb_handouts_forgive(int64 study_id);
 extern int64 *hb_handout_workers(int64 study_id, int *n);
 /*
  * Takes from a worker what it has, or with worker 0 from all whose lease is over, or with all from everybody.  The
@@ -221,8 +222,8 @@ extern const HbPlanBracket *hb_external_bracket(HbExternal *study, int64 number)
 extern void hb_rung_arrived(HbExternal *study, HbTurn *turn, const HbPlanBracket *bracket, int rung,
 							HbPlace place, bool evaluated);
 /* The bracket has only so many trials, since the sampler has no more: its first rung may be complete. */
-extern void hb_bracket_cut_short(HbExternal *study, HbTurn *turn, const HbPlanBracket *bracket,
-								 int trials);
+extern void
+hb_bracket_cut_short(HbExternal *study, HbTurn *turn, const HbPlanBracket *bracket, int trials);
 /* Whether nothing is left to do. */
 extern bool hb_external_complete(HbExternal *study, HbTurn *turn);
 /* done, or failed where no trial has a result. */
@@ -242,8 +243,8 @@ extern int hb_turn_ask(HbExternal *study, HbTurn *turn, int64 worker, int n, HbH
 extern void hb_turn_tell(HbExternal *study, HbTurn *turn, int64 trial_id, int attempt,
 						 int64 resource, double value, Jsonb *metrics);
 /* The evaluation raised an error: the trial fails for good. */
-extern void hb_turn_fail(HbExternal *study, HbTurn *turn, int64 trial_id, int attempt,
-						 const HbStatus *error);
+extern void
+hb_turn_fail(HbExternal *study, HbTurn *turn, int64 trial_id, int attempt, const HbStatus *error);
 /* Takes from a worker, or with worker 0 from all of them, what they have. */
 extern void hb_turn_recover(HbExternal *study, HbTurn *turn, int64 worker);
 

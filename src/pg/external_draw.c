@@ -86,8 +86,7 @@ fill_request(const HbExternal *study, const HbPlanBracket *bracket, HbSampleRequ
 
 	if (study->sequential)
 		last = before_wave(study, bracket);
-	request->observations =
-		hb_observations_get(study->study_id, last, &request->nobservations);
+	request->observations = hb_observations_get(study->study_id, last, &request->nobservations);
 	request->pending = hb_pending_get(study->study_id, study->sequential ? last : 0,
 									  study->sequential, &request->npending);
 	request->multi_fidelity = false;
@@ -156,8 +155,7 @@ hb_external_draw(HbExternal *study, HbTurn *turn, HbHandout *handout)
 		hb_bracket_start(study->study_id, bracket);
 		turn->open_brackets++;
 	}
-	handout->trial_id =
-		hb_trial_draw(study->study_id, number, bracket->bracket, handout->config);
+	handout->trial_id = hb_trial_draw(study->study_id, number, bracket->bracket, handout->config);
 	handout->attempt = 1;
 	handout->rung = 0;
 	handout->from_resource = 0;

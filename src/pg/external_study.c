@@ -123,8 +123,7 @@ build_plan(HbExternal *e, const HbStudyRow *study, const HbOptions *options)
 	if (!hb_plan_check(request, &status) ||
 		!e->scheduler->plan(&hb_host_pg, request, &e->plan, &status))
 		hb_raise(&status);
-	if (e->sampler->limit != NULL &&
-		!e->sampler->limit(&hb_host_pg, e->space, &proposals, &status))
+	if (e->sampler->limit != NULL && !e->sampler->limit(&hb_host_pg, e->space, &proposals, &status))
 		hb_raise(&status);
 	/* a grid ends the study where it ends itself */
 	if ((request->n_trials == 0 && request->infinite) || e->plan.trials > proposals)
@@ -309,9 +308,9 @@ read_arguments(FunctionCallInfo fcinfo, const StudyArguments *at, HbStudyRow *st
 	if (!PG_ARGISNULL(name))
 		study->name = checked_label(text_to_cstring(PG_GETARG_TEXT_PP(name)), "name");
 	study->time_limit = hb_time_limit_argument(fcinfo, sampler + AFTER_SAMPLER_TIME_LIMIT);
-	study->options = PG_ARGISNULL(options) ? DatumGetJsonbP(DirectFunctionCall1(
-												 jsonb_in, CStringGetDatum("{}")))
-										   : PG_GETARG_JSONB_P(options);
+	study->options = PG_ARGISNULL(options)
+						 ? DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))
+						 : PG_GETARG_JSONB_P(options);
 	read_direction(fcinfo, at, study);
 	study->best_loss = NAN;
 	study->validation = NAN;
@@ -373,9 +372,8 @@ read_workers(FunctionCallInfo fcinfo, HbStudyRow *study)
 {
 	study->trainers = required_int(fcinfo, minimize_arguments.workers, "workers");
 	if (study->trainers < 1 || study->trainers > HB_MAX_EVALUATORS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"workers\" must be between 1 and %d", HB_MAX_EVALUATORS)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"workers\" must be between 1 and %d", HB_MAX_EVALUATORS)));
 }
 
 Datum
@@ -391,8 +389,8 @@ hyperband_minimize(PG_FUNCTION_ARGS)
 	read_arguments(fcinfo, &minimize_arguments, &study);
 	hb_check_background_role(study.owner);
 	read_workers(fcinfo, &study);
-	study.relation_oid = hb_objective_check(PG_GETARG_OID(minimize_arguments.objective), NULL,
-											study.owner);
+	study.relation_oid =
+		hb_objective_check(PG_GETARG_OID(minimize_arguments.objective), NULL, study.owner);
 	study.objective = hb_objective_name(study.relation_oid);
 	study.settings = capture_settings();
 	study_id = make_study(&study);

@@ -15,15 +15,14 @@
 #include "pg/external.h"
 
 #define LOOK_AFTER_WORKERS_EVERY 1000 /* ms */
-#define HB_MAX_LOSSES 3 /* of a trial of an objective that takes its worker along */
+#define HB_MAX_LOSSES 3               /* of a trial of an objective that takes its worker along */
 
 static void
 contradiction(int64 trial_id)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("records of the study's trials contradict each other"),
-			 errdetail("Trial %lld is where no decision left it.", (long long) trial_id)));
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("records of the study's trials contradict each other"),
+					errdetail("Trial %lld is where no decision left it.", (long long) trial_id)));
 }
 
 bool
@@ -283,11 +282,10 @@ static void
 check_attempt(int64 trial_id, int attempt, const HbToldTrial *trial)
 {
 	if (attempt < trial->attempt)
-		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-						errmsg("attempt %d of trial %lld is out of date", attempt,
-							   (long long) trial_id),
-						errdetail("The trial was handed out again, as attempt %d.",
-								  trial->attempt)));
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("attempt %d of trial %lld is out of date", attempt, (long long) trial_id),
+				 errdetail("The trial was handed out again, as attempt %d.", trial->attempt)));
 	if (attempt > trial->attempt)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("attempt %d of trial %lld was never handed out", attempt,
@@ -295,13 +293,12 @@ check_attempt(int64 trial_id, int attempt, const HbToldTrial *trial)
 }
 
 static void
-check_told(const HbExternal *study, const HbTurn *turn, int64 trial_id,
-		   const HbToldTrial *trial, int64 resource)
+check_told(const HbExternal *study, const HbTurn *turn, int64 trial_id, const HbToldTrial *trial,
+		   int64 resource)
 {
 	if (strcmp(turn->state, "running") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("study %lld is %s", (long long) study->study_id, turn->state)));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("study %lld is %s", (long long) study->study_id, turn->state)));
 	if (!trial->handed_out)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("trial %lld is %s", (long long) trial_id,

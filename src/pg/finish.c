@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "pg/external.h"
 #include "pg/field.h"
 #include "pg/run.h"
 
@@ -73,26 +74,73 @@ hb_no_winner(const HbRun *run, bool out_of_time)
 					errmsg("no trial has a finite %s", hb_metrics[run->metric].name)));
 }
 
+/*
+ * The best evaluation by the study's rule.  Where only trials that completed count, and the time limit came before the
+ * first did, it is the best of all.
+ */
+static bool
+hb_winner_find(HbRun *run, HbWinner *winner)
+{
+	int64 study_id = run->study->study_id;
+	double tie_loss;
+	int rung;
+
+	if (run->completed_wins &&
+		hb_best_evaluation(study_id, true, &winner->trial_id, &winner->number, &rung,
+						   &winner->resource, &winner->loss, &tie_loss))
+		return hb_study_choose_best(study_id, true);
+	return hb_best_evaluation(study_id, false, &winner->trial_id, &winner->number, &rung,
+							  &winner->resource, &winner->loss, &tie_loss);
+}
+
+/* Folds leave no weights behind: the winner is trained once more, on all training rows. */
+static void *
+hb_winner_refit(HbRun *run, const HbWinner *winner, size_t *length)
+{
+	HbWork *work = palloc0(sizeof(HbWork));
+	HbJob *job = palloc0(sizeof(HbJob));
+
+	job->kind = HB_JOB_TRAIN;
+	strlcpy(job->family, run->family->name, sizeof(job->family));
+	job->metric = run->metric;
+	job->seed = (uint64) run->study->seed;
+	job->nparams = run->family->nparams;
+	job->to_resource = job->max_resource = (uint32) run->epochs;
+	job->want_state = 1;
+	job->ntrials = 1;
+	job->trials = palloc0(sizeof(HbJobTrial));
+	job->trials[0].number = winner->number;
+	memcpy(job->trials[0].params, run->params[winner->number - 1], sizeof(job->trials[0].params));
+	work->job = job;
+	(void) hb_loop(run, work, 1, NULL, false);
+	if (work->failure.sqlstate[0])
+		hb_raise(&work->failure);
+	if (!work->trained)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg("the winner diverged when it was trained on all rows")));
+	*length = work->trained_bytes;
+	return work->trained;
+}
+
 static void
 hb_winner_get(HbRun *run, bool out_of_time, HbWinner *winner)
 {
 	HbTransaction transaction;
 	HbStatus status;
-	double tie_loss;
 	void *checkpoint = NULL;
 	size_t length = 0;
-	int rung;
 	bool found;
 
 	hb_transaction_begin(&transaction);
 	hb_run_check_cancel(run);
-	found = hb_best_evaluation(run->study->study_id, &winner->trial_id, &winner->number, &rung,
-							   &winner->resource, &winner->loss, &tie_loss);
-	if (found)
+	found = hb_winner_find(run, winner);
+	if (found && !run->by_folds)
 		checkpoint = hb_checkpoint_get(winner->trial_id, winner->resource, &length);
 	hb_transaction_commit(&transaction);
 	if (!found)
 		hb_no_winner(run, out_of_time);
+	if (run->by_folds)
+		checkpoint = hb_winner_refit(run, winner, &length);
 	if (!checkpoint)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 						errmsg("checkpoint of trial %lld at resource %lld is missing",
@@ -240,7 +288,7 @@ static void
 hb_evaluate(HbRun *run, HbWork *works, int n)
 {
 	if (n > 0)
-		(void) hb_loop(run, works, n, false);
+		(void) hb_loop(run, works, n, NULL, false);
 }
 
 static Jsonb *
@@ -345,23 +393,26 @@ hb_finish_once(HbRun *run, HbWinner *winner)
 	int n = 0;
 
 	current = hb_current_model(run, &job, &reason);
-	works[n++].evaluation =
+	works[n++].job =
 		hb_evaluation(run, run->family->name, HB_PART_VALIDATION, winner->model, winner->length);
 	if (run->data->rows_test > 0)
 	{
 		test = &works[n++];
-		test->evaluation =
+		test->job =
 			hb_evaluation(run, run->family->name, HB_PART_TEST, winner->model, winner->length);
 	}
 	if (job)
 	{
 		comparison = &works[n++];
-		comparison->evaluation = job;
+		comparison->job = job;
 	}
 	hb_evaluate(run, works, n);
 
 	hb_model_fill(run, winner, &model);
 	model.metrics = hb_evaluated(run, &works[0]);
+	/* the trial's loss is over the folds */
+	if (run->by_folds)
+		model.loss = hb_metric_loss(run->metric, works[0].metrics.value[run->metric]);
 	model.test_metrics = test ? hb_evaluated(run, test) : NULL;
 	return hb_store_model(run, winner, &model, current,
 						  hb_winner_replaces(run, current, &works[0], comparison, reason));

@@ -32,6 +32,7 @@ typedef struct HbLoop
 	HbRun *run;
 	HbWork *works;
 	int nworks;
+	HbRefill refill;
 	bool limited;
 } HbLoop;
 
@@ -138,8 +139,8 @@ hb_work_send(HbLoop *loop, int index, HbSlot *slot)
 		hb_train_send(loop->run, work, slot);
 	else
 	{
-		work->evaluation->id = slot->job_id;
-		hb_pack_job(&slot->out, work->evaluation);
+		work->job->id = slot->job_id;
+		hb_pack_job(&slot->out, work->job);
 	}
 	if (slot->out.failed)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
@@ -276,10 +277,24 @@ hb_loop_curve(HbLoop *loop, HbSlot *slot, const void *payload, size_t length, Hb
 
 	if (!hb_unpack_curve(payload, length, &point, status))
 		return false;
-	if (slot->state != HB_SLOT_BUSY || point.job_id != slot->job_id ||
-		!hb_curve_add(loop->run, &loop->works[slot->work], &point))
+	if (slot->state != HB_SLOT_BUSY || point.job_id != slot->job_id)
+		return hb_protocol_error(status, "curve point");
+	/* the curve of a winner that is fitted again is no trial's */
+	if (loop->works[slot->work].chunk && !hb_curve_add(loop->run, &loop->works[slot->work], &point))
 		return hb_protocol_error(status, "curve point");
 	return true;
+}
+
+/* The outcome of a job that is no chunk; the frame's bytes do not last. */
+static void
+hb_work_done(HbRun *run, HbWork *work, const HbTrialResult *result)
+{
+	work->metrics = result->metrics;
+	if (result->state == NULL)
+		return;
+	work->trained = MemoryContextAllocHuge(run->context, result->state_bytes);
+	work->trained_bytes = result->state_bytes;
+	memcpy(work->trained, result->state, result->state_bytes);
 }
 
 static bool
@@ -301,7 +316,7 @@ hb_loop_result(HbLoop *loop, HbSlot *slot, const void *payload, size_t length, H
 	else if (result.ntrials != 1)
 		return hb_protocol_error(status, "result");
 	else
-		work->metrics = result.trials[0].metrics;
+		hb_work_done(loop->run, work, &result.trials[0]);
 	work->state = HB_WORK_DONE;
 	slot->state = HB_SLOT_IDLE;
 	slot->work = -1;
@@ -480,13 +495,26 @@ hb_loop_stop(HbLoop *loop)
 	hb_curve_flush(loop->run);
 }
 
-bool
-hb_loop(HbRun *run, HbWork *works, int nworks, bool limited)
+/* Whether there is anything left to do. */
+static bool
+hb_loop_refill(HbLoop *loop)
 {
-	HbLoop loop = {.run = run, .works = works, .nworks = nworks, .limited = limited};
+	int i;
+
+	for (i = 0; loop->refill && i < loop->nworks; i++)
+		if (loop->works[i].state == HB_WORK_DONE && !loop->refill(loop->run, &loop->works[i]))
+			break;
+	return hb_count_works(loop, HB_WORK_DONE) < loop->nworks;
+}
+
+bool
+hb_loop(HbRun *run, HbWork *works, int nworks, HbRefill refill, bool limited)
+{
+	HbLoop loop = {
+		.run = run, .works = works, .nworks = nworks, .refill = refill, .limited = limited};
 	MemoryContext caller = CurrentMemoryContext;
 
-	while (hb_count_works(&loop, HB_WORK_DONE) < nworks)
+	while (hb_loop_refill(&loop))
 	{
 		if (limited && run->deadline != 0 && GetCurrentTimestamp() >= run->deadline)
 		{

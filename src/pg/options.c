@@ -20,7 +20,7 @@ typedef struct OptionKey
 {
 	const char *name;
 	OptionReader read; /* NULL: not in this release */
-	int who;		   /* HbOptionsFor, or-ed; 0: HB_OPTIONS_TABLE */
+	int who;           /* HbOptionsFor, or-ed; 0: HB_OPTIONS_TABLE */
 } OptionKey;
 
 static void
@@ -151,8 +151,7 @@ read_lease(const char *key, const JsonbValue *value, HbOptions *options)
 	if (value->type == jbvString)
 	{
 		Interval *interval = DatumGetIntervalP(DirectFunctionCall3(
-			interval_in,
-			CStringGetDatum(pnstrdup(value->val.string.val, value->val.string.len)),
+			interval_in, CStringGetDatum(pnstrdup(value->val.string.val, value->val.string.len)),
 			ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 
 		if (interval->month != 0)
@@ -188,6 +187,24 @@ read_budget(const char *key, const JsonbValue *value, HbOptions *options)
 	options->budget = positive_option(key, value);
 }
 
+static void
+read_epochs(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	int64 epochs = integer_option(key, value, "an integer between 1 and 1000000");
+
+	if (epochs < 1 || epochs > 1000000)
+		invalid_option(key, "an integer between 1 and 1000000");
+	options->epochs = (int) epochs;
+}
+
+static void
+read_warm_start(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	options->warm_start = integer_option(key, value, "the id of a study");
+	if (options->warm_start < 1)
+		invalid_option(key, "the id of a study");
+}
+
 static const OptionKey option_keys[] = {
 	{"strict", read_strict},
 	{"rounding", read_rounding, HB_OPTIONS_TABLE | HB_OPTIONS_WORKERS | HB_OPTIONS_SIMULATE},
@@ -200,7 +217,8 @@ static const OptionKey option_keys[] = {
 	{"lease", read_lease, HB_OPTIONS_WORKERS},
 	{"n_trials", read_n_trials, HB_OPTIONS_SIMULATE},
 	{"budget", read_budget, HB_OPTIONS_SIMULATE},
-	{"epochs", NULL},
+	{"epochs", read_epochs},
+	{"warm_start", read_warm_start},
 	{"split_column", NULL},
 	{"order_column", NULL},
 	{"group_column", NULL},
@@ -210,7 +228,6 @@ static const OptionKey option_keys[] = {
 	{"target_transform", NULL},
 	{"refit", NULL},
 	{"restore_best", NULL},
-	{"warm_start", NULL},
 };
 
 static bool

@@ -19,6 +19,8 @@ typedef struct HbOptions
 	double test;			 /* 0: no test rows */
 	bool on_change_reload;	 /* {"on_change": "reload"}; default "error" */
 	int64 lease;			 /* microseconds that a worker has for each sign of life; 0: while it is connected */
+	int epochs;				 /* of each training where the resource is rows or folds; 0: the default */
+	int64 warm_start;		 /* study whose trials come first; 0: none */
 	int64 n_trials;			 /* hyperband_simulate; 0: the scheduler's own count */
 	int64 budget;			 /* hyperband_simulate; 0: none */
 } HbOptions;

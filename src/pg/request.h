@@ -57,8 +57,9 @@ extern Interval *hb_time_limit_argument(FunctionCallInfo fcinfo, int argument);
 extern void hb_require_argument(FunctionCallInfo fcinfo, int argument, const char *name);
 
 /*
- * Numbers of a plan from SQL arguments: 0A000 where max_resource is NULL, 22023 where n_trials < 1, and what the
- * scheduler's own arithmetic refuses. Allocates in CurrentMemoryContext.
+ * Numbers of a plan from SQL arguments: 0A000 where max_resource is NULL and the scheduler has no infinite horizon, 22023
+ * where n_trials < 1, and what the scheduler's own arithmetic refuses.  On an infinite horizon the plan goes up to
+ * n_trials, or is its first round where that is NULL. Allocates in CurrentMemoryContext.
  */
 extern const HbScheduler *
 hb_plan_from_arguments(FunctionCallInfo fcinfo, int max_resource, int min_resource, int eta,
@@ -66,10 +67,24 @@ hb_plan_from_arguments(FunctionCallInfo fcinfo, int max_resource, int min_resour
 					   HbPlan *plan);
 
 /*
- * space_check.c: raises unless the search space parses and the family accepts every value, bound and choice
- * in it, and every choice alone goes with the task (-1: not known yet) and metric (-1: the task's default).
+ * Units of resource that the plan needs; from_scratch: nothing goes on from a checkpoint, each rung is trained anew.  22003
+ * where they are more than 64 bits hold.
  */
-extern void hb_space_check(const HbFamily *family, Jsonb *space, int task, int metric);
+extern int64 hb_plan_cost(const HbPlan *plan, bool from_scratch);
+
+/*
+ * space_check.c: raises unless the search space parses and the family accepts every value, bound and choice
+ * in it, and every choice alone goes with the task (-1: not known yet), metric (-1: the task's default) and horizon.
+ */
+extern void hb_space_check(const HbFamily *family, Jsonb *space, int task, int metric,
+						   bool infinite);
+
+/* Of a configuration without a schedule on an infinite horizon. */
+#define HB_INFINITE_SCHEDULE "inverse_time"
+
+/* hb_family_resolve() with that default. */
+extern bool hb_resolve_config(const HbFamily *family, const HbProblem *problem, bool infinite,
+							  const HbJson *config, double *params, HbStatus *status);
 
 /* "a", "b" and "c" of a NULL-terminated list, in CurrentMemoryContext. */
 extern char *hb_quoted_list(const char *const *names);

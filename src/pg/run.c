@@ -1,5 +1,5 @@
 /*
- * run.c - one study from queued to finished: load, plan, stages, finish
+ * run.c - one study from queued to finished: load, stages, finish
  *
  * Nothing is held while trainers work: the relation is read in a transaction that ends before
  * the first trainer starts, and every write is a short transaction of its own.  A study that was interrupted
@@ -23,6 +23,8 @@
 
 #include "pg/locks.h"
 #include "pg/run.h"
+
+#define HB_DEFAULT_EPOCHS 10 /* of each training, where the resource is rows or folds */
 
 static HbRun *hb_current_run = NULL;
 
@@ -190,212 +192,11 @@ hb_run_loaded(HbRun *run)
 	hb_transaction_commit(&transaction);
 }
 
-/* The search space of the study, the family's own where the user gave none. */
-static HbSpace *
-hb_run_space(HbRun *run)
+/* Under an asynchronous scheduler the decision to start or to promote has its position in the study's log. */
+void
+hb_run_decide(HbRun *run, const HbStage *stage)
 {
-	HbStudyRow *study = run->study;
-	HbTransaction transaction;
-	HbStatus status;
-	HbSpace *space;
-
-	if (!study->search_space)
-	{
-		HbJson *json = hb_family_default_space(&hb_host_pg, run->family, &run->problem);
-
-		if (!json)
-			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-		study->search_space = hb_json_to_jsonb(json);
-		hb_transaction_begin(&transaction);
-		hb_study_set_search_space(study->study_id, study->search_space);
-		hb_transaction_commit(&transaction);
-	}
-	hb_status_init(&status);
-	space = hb_space_parse(&hb_host_pg, hb_json_from_jsonb(study->search_space), &status);
-	if (!space)
-		hb_raise(&status);
-	return space;
-}
-
-/* Draws every configuration of the plan. */
-static HbTrialRow *
-hb_run_sample(HbRun *run, const HbSpace *space)
-{
-	HbTrialRow *rows = MemoryContextAllocExtended(
-		run->context, sizeof(HbTrialRow) * run->plan.trials, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	int b;
-
-	for (b = 0; b < run->plan.nbrackets; b++)
-	{
-		const HbPlanBracket *bracket = &run->plan.brackets[b];
-		int64 number;
-
-		for (number = bracket->first_number; number < bracket->first_number + bracket->trials;
-			 number++)
-		{
-			HbSampleRequest request = {.host = &hb_host_pg,
-									   .space = space,
-									   .seed = (uint64_t) run->study->seed,
-									   .number = number};
-			HbTrialRow *row = &rows[number - 1];
-			HbStatus status;
-			HbJson *config;
-
-			CHECK_FOR_INTERRUPTS();
-			hb_status_init(&status);
-			config = run->sampler->sample(&request, &status);
-			if (!config)
-				hb_raise(&status);
-			row->number = number;
-			row->bracket = bracket->bracket;
-			row->config = hb_json_to_jsonb(config);
-			row->state = HB_TRIAL_WAITING;
-			row->rung = -1;
-			row->loss = row->tie_loss = NAN;
-		}
-	}
-	return rows;
-}
-
-/* The dense parameters of each trial, from the configuration as the catalog holds it. */
-static void
-hb_run_resolve(HbRun *run)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	bool infinite = run->study->max_resource == 0;
-	int i;
-
-	run->params = MemoryContextAllocExtended(run->context, sizeof(*run->params) * run->ntrials,
-											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	MemoryContextSwitchTo(run->scratch);
-	for (i = 0; i < run->ntrials; i++)
-	{
-		HbStatus status;
-
-		CHECK_FOR_INTERRUPTS();
-		MemoryContextReset(run->scratch);
-		hb_status_init(&status);
-		if (!hb_family_resolve(run->family, &run->problem, hb_json_from_jsonb(run->rows[i].config),
-							   run->params[i], &status) ||
-			!run->family->check(&run->problem, run->params[i], run->metric, infinite, &status))
-			hb_raise(&status);
-	}
-	MemoryContextSwitchTo(caller);
-}
-
-static int
-hb_bracket_index(const HbPlan *plan, int bracket)
-{
-	int i;
-
-	for (i = 0; i < plan->nbrackets; i++)
-		if (plan->brackets[i].bracket == bracket)
-			return i;
-	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-					errmsg("bracket %d is not in the plan of the study", bracket)));
-	return -1;
-}
-
-/*
- * The scheduler's view of a trial.  One that was being trained when a supervisor ended waits again; one at its
- * last rung waits for the rung's ranks, which may not have been written, and which come out the same if they were.
- */
-static void
-hb_run_view(HbRun *run, int i)
-{
-	const HbTrialRow *row = &run->rows[i];
-	HbTrialView *view = &run->state.trials[i];
-	const double *params = run->params[i];
-	int batch = hb_family_param_index(run->family, "batch_size");
-
-	view->number = row->number;
-	view->bracket_index = hb_bracket_index(&run->plan, row->bracket);
-	view->rung = row->rung;
-	view->resource = row->resource;
-	view->state = row->state == HB_TRIAL_RUNNING || row->state == HB_TRIAL_COMPLETED
-					  ? HB_TRIAL_WAITING
-					  : row->state;
-	view->loss = row->loss;
-	view->tie_loss = row->tie_loss;
-	view->evaluated = row->undecided || row->state == HB_TRIAL_COMPLETED;
-	view->batch_size = batch >= 0 ? (int64) params[batch] : 1;
-	view->width = run->family->width(&run->problem, params);
-	view->cost = run->family->cost(&run->problem, params);
-	run->stored[i] = row->resource > 0;
-}
-
-/* Mirrors the catalog's trials. */
-static void
-hb_run_mirror(HbRun *run)
-{
-	HbTransaction transaction;
-	int64 trial_id;
-	int rung;
-	int i;
-
-	hb_run_resolve(run);
-	run->stored = MemoryContextAllocZero(run->context, sizeof(bool) * run->ntrials);
-	run->state.plan = &run->plan;
-	run->state.ntrials = run->ntrials;
-	run->state.trials = MemoryContextAllocExtended(run->context, sizeof(HbTrialView) * run->ntrials,
-												   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (i = 0; i < run->ntrials; i++)
-	{
-		if (run->rows[i].number != i + 1)
-			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-							errmsg("trial %d of the study is missing", i + 1)));
-		hb_run_view(run, i);
-	}
-	hb_transaction_begin(&transaction);
-	if (!hb_best_evaluation(run->study->study_id, &trial_id, &run->best.number, &rung,
-							&run->best.resource, &run->best.loss, &run->best.tie_loss))
-		run->best.number = 0;
-	hb_transaction_commit(&transaction);
-}
-
-static void
-hb_run_plan(HbRun *run)
-{
-	const HbStudyRow *study = run->study;
-	HbPlanRequest request = {.max_resource = study->max_resource,
-							 .min_resource = study->min_resource,
-							 .eta = study->eta,
-							 .n_trials = study->n_trials,
-							 .ceil = run->options.rounding_ceil};
-	HbSpace *space = hb_run_space(run);
-	HbTransaction transaction;
-	HbStatus status;
-
-	hb_status_init(&status);
-	if (!run->scheduler->plan(&hb_host_pg, &request, &run->plan, &status))
-		hb_raise(&status);
-	hb_transaction_begin(&transaction);
-	run->rows = hb_trials_get(study->study_id, &run->ntrials);
-	hb_transaction_commit(&transaction);
-	if (run->ntrials == 0)
-	{
-		/* read back what is stored: a resumed study sees configurations as jsonb keeps them */
-		HbTrialRow *rows = hb_run_sample(run, space);
-
-		hb_transaction_begin(&transaction);
-		hb_plan_store(study->study_id, &run->plan, (int) run->plan.trials, rows);
-		hb_transaction_commit(&transaction);
-		hb_transaction_begin(&transaction);
-		run->rows = hb_trials_get(study->study_id, &run->ntrials);
-		hb_transaction_commit(&transaction);
-	}
-	if (run->ntrials != run->plan.trials)
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-						errmsg("study has %d trials, its plan %lld", run->ntrials,
-							   (long long) run->plan.trials)));
-	hb_run_mirror(run);
-}
-
-/* Writes down what the scheduler decided before anything is trained on its account. */
-static void
-hb_run_decide(HbRun *run)
-{
-	const HbStage *stage = &run->stage;
+	bool logged = run->scheduler->asynchronous;
 	HbTransaction transaction;
 	int64 *trial_ids = palloc(sizeof(int64) * Max(stage->ndecisions, 1));
 	int64 incumbent = run->best.number ? run->rows[run->best.number - 1].trial_id : 0;
@@ -407,7 +208,9 @@ hb_run_decide(HbRun *run)
 	hb_run_check_cancel(run);
 	if (stage->ndecisions > 0)
 		hb_decisions_store(run->study->study_id, stage->ndecisions, stage->decisions, trial_ids,
-						   incumbent);
+						   incumbent, logged ? stage->seq : -1);
+	if (logged && stage->seq > 0 && stage->from_resource == 0)
+		hb_log_start(run->study->study_id, stage->numbers[0], stage->seq);
 	hb_transaction_commit(&transaction);
 	for (i = 0; i < stage->ndecisions; i++)
 		if (stage->decisions[i].promoted == 0 && stage->decisions[i].number != run->best.number)
@@ -433,12 +236,14 @@ hb_run_stage(HbRun *run)
 	for (i = 0; i < nchunks; i++)
 	{
 		for (j = 0; j < chunks[i].ntrials; j++)
-			if (!hb_train_recorded(run, chunks[i].numbers[j]))
+			if (!hb_train_recorded(run, &run->stage, chunks[i].numbers[j]))
 				break;
-		if (j < chunks[i].ntrials)
-			works[nworks++].chunk = &chunks[i];
+		if (j == chunks[i].ntrials)
+			continue;
+		works[nworks].chunk = &chunks[i];
+		works[nworks++].stage = &run->stage;
 	}
-	return hb_loop(run, works, nworks, true);
+	return hb_loop(run, works, nworks, NULL, true);
 }
 
 /* All stages; false: the time limit came first. */
@@ -457,9 +262,13 @@ hb_run_stages(HbRun *run)
 		memset(&run->stage, 0, sizeof(run->stage));
 		if (!run->scheduler->next(&hb_host_pg, &run->state, &run->stage, &status))
 			hb_raise(&status);
-		hb_run_decide(run);
+		hb_run_decide(run, &run->stage);
 		if (run->stage.ntrials == 0)
-			return true;
+		{
+			if (!hb_run_draw_next(run))
+				return true;
+			continue;
+		}
 		if (!hb_run_stage(run))
 			return false;
 	}
@@ -497,6 +306,12 @@ hb_run_open(HbRun *run)
 	run->scheduler = hb_scheduler_find(study->scheduler, &status);
 	if (!run->scheduler)
 		hb_raise(&status);
+	run->by_rows = strcmp(study->resource, "rows") == 0;
+	run->by_folds = strcmp(study->resource, "folds") == 0;
+	run->from_scratch = run->by_rows || run->by_folds;
+	/* a mean of few folds is not comparable with one of all */
+	run->completed_wins = run->scheduler->completed_wins || run->by_folds;
+	run->epochs = run->options.epochs > 0 ? run->options.epochs : HB_DEFAULT_EPOCHS;
 	run->started = GetCurrentTimestamp();
 	run->deadline = hb_run_deadline(study->time_limit, run->started);
 }
@@ -524,7 +339,7 @@ hb_run_study(HbStudyRow *study)
 	hb_run_load(run);
 	hb_run_loaded(run);
 	hb_run_plan(run);
-	in_time = hb_run_stages(run);
+	in_time = run->scheduler->asynchronous ? hb_run_asynchronous(run) : hb_run_stages(run);
 	MemoryContextSwitchTo(run->context);
 	hb_finish(run, !in_time);
 }

@@ -2,7 +2,10 @@
  * run.h - one study while a supervisor runs it
  *
  *   supervisor.c  the worker: queue, locks, what becomes of an error
- *   run.c         a study from queued to finished: load, plan, stages
+ *   run.c         a study from queued to finished: load, stages
+ *   run_plan.c    its plan and its trials: those recorded, and new ones, drawn when their turn comes
+ *   run_async.c   a study whose scheduler does not wait for whole rungs
+ *   run_warm.c    what another study found out, for a warm start
  *   train.c       a chunk of a stage: its job, its results, which checkpoints stay
  *   loop.c        the event loop: works to slots, frames back, lost trainers, time limit
  *   finish.c      winner, test figures, comparison with the current model, new version
@@ -38,11 +41,16 @@ typedef struct HbWork
 {
 	HbWorkState state;
 	int lost; /* attempts that ended with the trainer's loss */
-	/* TRAIN: a chunk of run->stage */
+	/* TRAIN: a chunk of a stage */
 	const HbChunk *chunk;
-	/* EVALUATE: a complete job but for its id, and its outcome */
-	HbJob *evaluation;
+	const HbStage *stage;
+	/* of an asynchronous study: what chunk and stage lie in */
+	MemoryContext context;
+	/* any other job: complete but for its id, and its outcome */
+	HbJob *job;
 	HbMetrics metrics;
+	void *trained; /* the checkpoint that it asked for; NULL: diverged */
+	size_t trained_bytes;
 	HbStatus failure; /* sqlstate is set where it failed */
 } HbWork;
 
@@ -72,7 +80,20 @@ typedef struct HbRun
 	TimestampTz started;
 	TimestampTz deadline; /* 0: no time limit */
 
+	/* what a unit of resource is */
+	bool by_rows;
+	bool by_folds;
+	bool from_scratch;    /* a rung's training does not go on from a checkpoint */
+	bool completed_wins;  /* see HbScheduler */
+	int64 epochs;         /* of each training, where from_scratch */
+
+	HbPlanRequest request;
 	HbPlan plan;
+	HbSpace *space;
+	HbSamplerMemo memo;
+	struct HbWarm *warm; /* NULL: not read yet, or there is none */
+	struct HTAB *seen;   /* digests of the configurations drawn so far */
+	int capacity;        /* of the arrays by number */
 	int ntrials;
 	HbTrialRow *rows; /* by number - 1: ids and attempts */
 	double (*params)[HB_MAX_PARAMS];
@@ -80,7 +101,10 @@ typedef struct HbRun
 	bool *stored; /* by number - 1: a checkpoint at the trial's resource is in the catalog */
 	HbIncumbent best;
 	HbStatus last_failure; /* why the last trial failed */
+	HbMetrics *metrics; /* folds, by number - 1: means of the pulls so far */
 	HbStage stage;
+	HbResult *results; /* state.results, where the scheduler looks at them */
+	int64 results_capacity;
 
 	/* curve points that wait to be committed */
 	int npoints;
@@ -116,6 +140,33 @@ extern void hb_run_check_cancel(HbRun *run);
 /* The same in a transaction of its own; takes back a pending SIGINT. */
 extern void hb_run_look(HbRun *run);
 
+/* run.c: writes down what a stage decided before anything is trained on its account. */
+extern void hb_run_decide(HbRun *run, const HbStage *stage);
+
+/* run_plan.c: the plan, the recorded trials, and the first ones where none are recorded. */
+extern void hb_run_plan(HbRun *run);
+/* The trials of the next brackets, drawn and stored; false: the plan has come to its end. */
+extern bool hb_run_draw_next(HbRun *run);
+/* The next trial alone, drawn and stored, running, its start at this place of the study's log. */
+extern void hb_run_draw_started(HbRun *run, int64 seq);
+/* Adds a result to those that the scheduler sees. */
+extern void hb_run_add_result(HbRun *run, const HbResult *result);
+
+/* run_async.c: all of an asynchronous study; false: the time limit came first. */
+extern bool hb_run_asynchronous(HbRun *run);
+
+/* run_warm.c: another study, best configurations first. */
+typedef struct HbWarm
+{
+	int nconfigs;
+	HbJson **configs; /* in this study's space, best first */
+	int nobservations;
+	HbObservation *observations; /* numbers below 1; none where the spaces differ in name or type */
+} HbWarm;
+
+/* In run->context; needs run->space. Raises 42704 where the study is gone. */
+extern HbWarm *hb_warm_read(const HbRun *run);
+
 /* train.c: sends the chunk's job to the slot. */
 extern void hb_train_send(HbRun *run, HbWork *work, HbSlot *slot);
 /* False with 08P01 where the result does not answer the job. */
@@ -124,17 +175,18 @@ extern bool hb_train_record(HbRun *run, HbWork *work, HbJobResult *result, HbSta
 extern void hb_train_lost(HbRun *run, HbWork *work);
 /* The trials end as failed. */
 extern void hb_train_fail(HbRun *run, HbWork *work, const HbStatus *failure);
-/* Whether the trial has its result at the end of the running stage, or has ended. */
-extern bool hb_train_recorded(const HbRun *run, int64 number);
+/* Whether the trial has its result at the end of the stage, or has ended. */
+extern bool hb_train_recorded(const HbRun *run, const HbStage *stage, int64 number);
 /* False: the trial is not of this work. */
-extern bool hb_curve_add(HbRun *run, const HbWork *work, const HbCurvePoint *point);
+extern bool hb_curve_add(HbRun *run, const HbWork *work, HbCurvePoint *point);
 extern void hb_curve_flush(HbRun *run);
 
 /*
- * loop.c: runs all works that are not done. False: limited, and the time limit came first; no trainer is
- * busy then.
+ * loop.c: runs all works that are not done; refill (or NULL) is asked to give each that is done something new.  False:
+ * limited, and the time limit came first; no trainer is busy then.
  */
-extern bool hb_loop(HbRun *run, HbWork *works, int nworks, bool limited);
+typedef bool (*HbRefill)(HbRun *run, HbWork *work);
+extern bool hb_loop(HbRun *run, HbWork *works, int nworks, HbRefill refill, bool limited);
 /* Forgets the loop's WaitEventSet; after an error. */
 extern void hb_loop_reset(void);
 

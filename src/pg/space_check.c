@@ -42,6 +42,39 @@ check_dist(const HbFamily *family, const char *name, const HbDist *dist)
 			hb_raise(&status);
 }
 
+/* The value of "schedule" that a configuration resolves to. */
+static bool
+hb_schedule_param(const HbFamily *family, const HbProblem *problem, const HbJson *config,
+				  double *value, HbStatus *status)
+{
+	double params[HB_MAX_PARAMS];
+
+	if (!hb_family_resolve(family, problem, config, params, status))
+		return false;
+	*value = params[hb_family_param_index(family, "schedule")];
+	return true;
+}
+
+bool
+hb_resolve_config(const HbFamily *family, const HbProblem *problem, bool infinite,
+				  const HbJson *config, double *params, HbStatus *status)
+{
+	int schedule = hb_family_param_index(family, "schedule");
+	HbJson *value;
+
+	if (!hb_family_resolve(family, problem, config, params, status))
+		return false;
+	if (!infinite || schedule < 0 || (config && hb_json_get(config, "schedule")))
+		return true;
+	/* the default falls towards an end that is not there */
+	value = hb_json_string(&hb_host_pg, HB_INFINITE_SCHEDULE);
+	config =
+		value ? hb_json_set(&hb_host_pg, hb_json_object(&hb_host_pg), "schedule", value) : NULL;
+	if (config == NULL)
+		return hb_fail_memory(status, sizeof(HbJson));
+	return hb_schedule_param(family, problem, config, &params[schedule], status);
+}
+
 /* The parameters that every configuration shares. */
 static HbJson *
 fixed_configuration(const HbSpace *space, const char *except)
@@ -68,7 +101,7 @@ fixed_configuration(const HbSpace *space, const char *except)
  */
 static void
 check_choice(const HbFamily *family, const HbSpace *space, const char *name, const HbJson *choice,
-			 HbTask task, HbMetricId metric)
+			 HbTask task, HbMetricId metric, bool infinite)
 {
 	HbProblem problem = problem_of_task(task);
 	HbJson *config = fixed_configuration(space, name);
@@ -81,14 +114,15 @@ check_choice(const HbFamily *family, const HbSpace *space, const char *name, con
 		hb_fail_memory(&status, sizeof(HbJson));
 		hb_raise(&status);
 	}
-	if (!hb_family_resolve(family, &problem, config, params, &status))
+	if (!hb_resolve_config(family, &problem, infinite, config, params, &status))
 		return;
-	if (!family->check(&problem, params, metric, false, &status))
+	if (!family->check(&problem, params, metric, infinite, &status))
 		hb_raise(&status);
 }
 
 static void
-check_combinations(const HbFamily *family, const HbSpace *space, HbTask task, HbMetricId metric)
+check_combinations(const HbFamily *family, const HbSpace *space, HbTask task, HbMetricId metric,
+				   bool infinite)
 {
 	int p;
 	int c;
@@ -105,13 +139,13 @@ check_combinations(const HbFamily *family, const HbSpace *space, HbTask task, Hb
 			if (dist->type != HB_DIST_CATEGORICAL && dist->type != HB_DIST_FIXED)
 				continue;
 			for (i = 0; i < dist->nchoices; i++)
-				check_choice(family, space, param->name, dist->choices[i], task, metric);
+				check_choice(family, space, param->name, dist->choices[i], task, metric, infinite);
 		}
 	}
 }
 
 void
-hb_space_check(const HbFamily *family, Jsonb *jsonb, int task, int metric)
+hb_space_check(const HbFamily *family, Jsonb *jsonb, int task, int metric, bool infinite)
 {
 	HbSpace *space;
 	HbStatus status;
@@ -130,5 +164,6 @@ hb_space_check(const HbFamily *family, Jsonb *jsonb, int task, int metric)
 			check_dist(family, space->params[p].name, &space->params[p].cases[c]);
 	if (task >= 0)
 		check_combinations(family, space, (HbTask) task,
-						   metric >= 0 ? (HbMetricId) metric : hb_metric_default((HbTask) task));
+						   metric >= 0 ? (HbMetricId) metric : hb_metric_default((HbTask) task),
+						   infinite);
 }

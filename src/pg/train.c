@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #include "pg/run.h"
+#include "tune/racing.h"
 
 #define HB_MAX_POINTS 65536 /* curve points held before they are flushed at once */
 
@@ -26,7 +27,7 @@ hb_view(const HbRun *run, int64 number)
 }
 
 bool
-hb_train_recorded(const HbRun *run, int64 number)
+hb_train_recorded(const HbRun *run, const HbStage *stage, int64 number)
 {
 	const HbTrialView *view = hb_view(run, number);
 
@@ -37,7 +38,7 @@ hb_train_recorded(const HbRun *run, int64 number)
 		case HB_TRIAL_CANCELLED:
 			return true;
 		default:
-			return view->resource >= run->stage.to_resource;
+			return view->resource >= stage->to_resource;
 	}
 }
 
@@ -50,7 +51,7 @@ hb_work_numbers(const HbRun *run, const HbWork *work, int *n)
 
 	*n = 0;
 	for (i = 0; i < work->chunk->ntrials; i++)
-		if (!hb_train_recorded(run, work->chunk->numbers[i]))
+		if (!hb_train_recorded(run, work->stage, work->chunk->numbers[i]))
 			numbers[(*n)++] = work->chunk->numbers[i];
 	return numbers;
 }
@@ -68,25 +69,54 @@ hb_trial_ids(const HbRun *run, const int64 *numbers, int n)
 
 /* Reads the checkpoint that a trial goes on from. */
 static void
-hb_read_state(const HbRun *run, HbJobTrial *trial)
+hb_read_state(const HbRun *run, const HbStage *stage, HbJobTrial *trial)
 {
 	size_t length = 0;
 	HbStatus status;
 
 	trial->state =
-		hb_checkpoint_get(run->rows[trial->number - 1].trial_id, run->stage.from_resource, &length);
+		hb_checkpoint_get(run->rows[trial->number - 1].trial_id, stage->from_resource, &length);
 	trial->state_bytes = length;
 	if (trial->state == NULL)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 						errmsg("checkpoint of trial %lld at resource %lld is missing",
-							   (long long) trial->number, (long long) run->stage.from_resource)));
+							   (long long) trial->number, (long long) stage->from_resource)));
 	hb_status_init(&status);
 	if (!hb_checkpoint_check(trial->state, length, &status))
 		hb_raise(&status);
 }
 
+/* The share of the training rows that a unit of resource stands for; never none. */
+static uint64
+hb_train_rows(const HbRun *run, int64 resource)
+{
+	uint64 rows = (uint64) resource * run->problem.rows_train / (uint64) run->study->max_resource;
+
+	return Max(rows, 1);
+}
+
+/*
+ * Where the resource is rows or folds a job always trains the same number of epochs from scratch, on the rows that the
+ * resource stands for.
+ */
 static void
-hb_train_job(const HbRun *run, const HbSlot *slot, HbJob *job)
+hb_train_scratch(const HbRun *run, const HbStage *stage, HbJob *job)
+{
+	job->from_resource = 0;
+	job->to_resource = job->max_resource = (uint32) run->epochs;
+	if (run->by_rows)
+		job->rows = hb_train_rows(run, stage->to_resource);
+	else
+	{
+		job->folds = (uint32) run->study->max_resource;
+		job->first_fold = (uint32) stage->from_resource;
+		job->last_fold = (uint32) stage->to_resource;
+		job->want_state = 0;
+	}
+}
+
+static void
+hb_train_job(const HbRun *run, const HbStage *stage, const HbSlot *slot, HbJob *job)
 {
 	memset(job, 0, sizeof(*job));
 	job->id = slot->job_id;
@@ -95,11 +125,13 @@ hb_train_job(const HbRun *run, const HbSlot *slot, HbJob *job)
 	job->metric = run->metric;
 	job->seed = (uint64) run->study->seed;
 	job->nparams = run->family->nparams;
-	job->from_resource = (uint32) run->stage.from_resource;
-	job->to_resource = (uint32) run->stage.to_resource;
+	job->from_resource = (uint32) stage->from_resource;
+	job->to_resource = (uint32) stage->to_resource;
 	job->max_resource = (uint32) run->study->max_resource;
 	job->curve_points = run->options.curve_points;
 	job->want_state = 1;
+	if (run->from_scratch)
+		hb_train_scratch(run, stage, job);
 }
 
 void
@@ -111,7 +143,7 @@ hb_train_send(HbRun *run, HbWork *work, HbSlot *slot)
 	int n;
 	int i;
 
-	hb_train_job(run, slot, &job);
+	hb_train_job(run, work->stage, slot, &job);
 	numbers = hb_work_numbers(run, work, &n);
 	job.ntrials = n;
 	job.trials = palloc0(sizeof(HbJobTrial) * Max(n, 1));
@@ -123,7 +155,7 @@ hb_train_send(HbRun *run, HbWork *work, HbSlot *slot)
 		job.trials[i].number = numbers[i];
 		memcpy(job.trials[i].params, run->params[numbers[i] - 1], sizeof(job.trials[i].params));
 		if (job.from_resource > 0)
-			hb_read_state(run, &job.trials[i]);
+			hb_read_state(run, work->stage, &job.trials[i]);
 	}
 	hb_trials_start(run->study->study_id, n, hb_trial_ids(run, numbers, n));
 	hb_transaction_commit(&transaction);
@@ -138,9 +170,10 @@ hb_train_send(HbRun *run, HbWork *work, HbSlot *slot)
 
 /* Checks an answer against the chunk: the same trials in the same order, at the stage's end, with their state. */
 static bool
-hb_result_check(const HbRun *run, const HbJobResult *result, const int64 *numbers, int n,
-				HbStatus *status)
+hb_result_check(const HbRun *run, const HbStage *stage, const HbJobResult *result,
+				const int64 *numbers, int n, HbStatus *status)
 {
+	int64 reached = run->from_scratch ? run->epochs : stage->to_resource;
 	int i;
 
 	if (result->ntrials != (uint32) n)
@@ -155,11 +188,11 @@ hb_result_check(const HbRun *run, const HbJobResult *result, const int64 *number
 						   (unsigned long long) trial->number, (long long) numbers[i]);
 		if (trial->outcome == HB_OUTCOME_DIVERGED)
 			continue;
-		if (trial->outcome != HB_OUTCOME_TRAINED ||
-			(int64) trial->resource != run->stage.to_resource || trial->state == NULL)
+		if (trial->outcome != HB_OUTCOME_TRAINED || (int64) trial->resource != reached ||
+			(trial->state == NULL && !run->by_folds))
 			return hb_fail(status, HB_ERR_PROTOCOL, "incomplete result for trial %lld",
 						   (long long) numbers[i]);
-		if (!hb_checkpoint_check(trial->state, trial->state_bytes, status))
+		if (trial->state && !hb_checkpoint_check(trial->state, trial->state_bytes, status))
 			return false;
 	}
 	return true;
@@ -174,13 +207,57 @@ hb_tie_loss(const HbRun *run, const HbMetrics *metrics)
 	return metrics->value[HB_METRIC_RMSE] * metrics->value[HB_METRIC_RMSE];
 }
 
+/* The mean over all pulls, from the mean of those before and the mean of those of this job. */
+static void
+hb_add_pulls(HbRun *run, const HbStage *stage, HbTrialResult *result)
+{
+	HbMetrics *mean = &run->metrics[result->number - 1];
+	double before = (double) stage->from_resource;
+	double all = (double) stage->to_resource;
+	int m;
+
+	for (m = 0; m < HB_METRIC_COUNT; m++)
+	{
+		if (stage->from_resource > 0)
+			result->metrics.value[m] =
+				(before * mean->value[m] + (all - before) * result->metrics.value[m]) / all;
+		mean->value[m] = result->metrics.value[m];
+	}
+	result->loss = hb_metric_loss(run->metric, result->metrics.value[run->metric]);
+}
+
+/* What a job that began from scratch counted in epochs, in the study's resource. */
+static void
+hb_result_convert(HbRun *run, const HbStage *stage, HbTrialResult *result)
+{
+	bool trained = result->outcome == HB_OUTCOME_TRAINED;
+
+	if (!run->from_scratch)
+		return;
+	result->resource = (uint32) (trained ? stage->to_resource : stage->from_resource);
+	if (run->by_folds && trained)
+		hb_add_pulls(run, stage, result);
+}
+
+/* For schedulers that look at every result, not only at each trial's last. */
+static void
+hb_result_tell(HbRun *run, const HbTrialView *view, double loss_before)
+{
+	HbResult result = {.number = view->number, .rung = view->rung, .loss = view->loss};
+
+	result.pull = hb_racing_pull(view->loss, loss_before, view->resource);
+	hb_run_add_result(run, &result);
+}
+
 /* A trial at its last rung waits, too, until the scheduler has ranked that rung. */
 static void
 hb_view_apply(HbRun *run, const HbTrialResult *result)
 {
 	HbTrialView *view = hb_view(run, (int64) result->number);
 	int rung = hb_rung_at(&run->plan, view, result->resource);
+	double loss_before = view->loss;
 
+	view->started = false;
 	if (result->outcome == HB_OUTCOME_DIVERGED)
 	{
 		view->state = HB_TRIAL_DIVERGED;
@@ -194,6 +271,7 @@ hb_view_apply(HbRun *run, const HbTrialResult *result)
 	view->loss = result->loss;
 	view->tie_loss = hb_tie_loss(run, &result->metrics);
 	view->evaluated = true;
+	hb_result_tell(run, view, loss_before);
 }
 
 /* Whether the trial's latest evaluation is the best of all. */
@@ -233,7 +311,8 @@ hb_can_be_promoted(const HbRun *run, const HbTrialView *view)
 	int64 better = 0;
 	int64 i;
 
-	if (view->rung == bracket->nrungs - 1)
+	/* without barriers a trial may be promoted as long as the study goes on */
+	if (view->rung == bracket->nrungs - 1 || run->scheduler->asynchronous)
 		return true;
 	for (i = bracket->first_number; i < bracket->first_number + bracket->trials; i++)
 	{
@@ -249,6 +328,9 @@ hb_can_be_promoted(const HbRun *run, const HbTrialView *view)
 static bool
 hb_state_needed(const HbRun *run, const HbTrialView *view)
 {
+	/* what is trained anew at each rung needs nothing to go on from */
+	if (run->from_scratch)
+		return false;
 	switch (view->state)
 	{
 		case HB_TRIAL_COMPLETED:
@@ -297,7 +379,8 @@ hb_drop_superfluous(HbRun *run, const HbIncumbent *former)
 }
 
 static void
-hb_trial_record(HbRun *run, const HbTrialResult *result, HbTrialRecord *record)
+hb_trial_record(HbRun *run, const HbStage *stage, const HbTrialResult *result,
+				HbTrialRecord *record)
 {
 	const HbTrialView *view = hb_view(run, (int64) result->number);
 	const HbTrialRow *row = &run->rows[result->number - 1];
@@ -309,8 +392,12 @@ hb_trial_record(HbRun *run, const HbTrialResult *result, HbTrialRecord *record)
 	record->result = result;
 	record->rung = trained ? hb_rung_at(&run->plan, view, result->resource) : -1;
 	record->last_rung = record->rung == bracket->nrungs - 1;
-	record->keep_state = trained && (hb_state_needed(run, view) || hb_is_incumbent(run, view));
-	record->drop_below = run->stage.to_resource;
+	record->keep_state =
+		trained && result->state && (hb_state_needed(run, view) || hb_is_incumbent(run, view));
+	record->drop_below = stage->to_resource;
+	record->from_scratch = run->by_rows;
+	if (record->rung >= 0 && run->scheduler->asynchronous)
+		record->seq = ++run->state.last_seq;
 	record->keep_resource = run->best.number == view->number ? run->best.resource : -1;
 	run->stored[result->number - 1] = record->keep_state;
 }
@@ -322,25 +409,30 @@ hb_train_record(HbRun *run, HbWork *work, HbJobResult *result, HbStatus *status)
 	HbIncumbent former = run->best;
 	HbTrialRecord *records;
 	int64 *numbers;
+	int64 best;
 	int n;
 	int i;
 
 	numbers = hb_work_numbers(run, work, &n);
-	if (!hb_result_check(run, result, numbers, n, status))
+	if (!hb_result_check(run, work->stage, result, numbers, n, status))
 		return false;
+	for (i = 0; i < n; i++)
+		hb_result_convert(run, work->stage, &result->trials[i]);
 	for (i = 0; i < n; i++)
 		hb_view_apply(run, &result->trials[i]);
 	for (i = 0; i < n; i++)
 		if (result->trials[i].outcome == HB_OUTCOME_TRAINED)
 			hb_best_update(run, hb_view(run, numbers[i]));
+	best = run->best.number ? run->rows[run->best.number - 1].trial_id : 0;
 	records = palloc0(sizeof(HbTrialRecord) * Max(n, 1));
 	for (i = 0; i < n; i++)
-		hb_trial_record(run, &result->trials[i], &records[i]);
+		hb_trial_record(run, work->stage, &result->trials[i], &records[i]);
 
 	hb_transaction_begin(&transaction);
 	if (run->npoints > 0)
 		hb_curve_store(run->study->study_id, run->npoints, run->point_ids, run->points);
-	if (hb_results_store(run->study->study_id, run->metric, n, records) != n)
+	if (hb_results_store(run->study->study_id, run->metric, n, records, best,
+						 best ? run->best.loss : NAN) != n)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("trials of the study were changed while they were trained")));
 	hb_drop_superfluous(run, &former);
@@ -358,7 +450,8 @@ hb_train_lost(HbRun *run, HbWork *work)
 	int i;
 
 	numbers = hb_work_numbers(run, work, &n);
-	for (i = 0; i < n; i++)
+	/* an asynchronous scheduler would hand it out again, while this work is tried again */
+	for (i = 0; i < n && !run->scheduler->asynchronous; i++)
 		hb_view(run, numbers[i])->state = HB_TRIAL_WAITING;
 	/* the next attempt sends the same points again */
 	for (i = 0; i < run->npoints; i++)
@@ -389,7 +482,7 @@ hb_train_fail(HbRun *run, HbWork *work, const HbStatus *failure)
 	hb_trials_fail(run->study->study_id, n, hb_trial_ids(run, numbers, n), failure);
 	for (i = 0; i < n; i++)
 		if (run->stored[numbers[i] - 1] && !hb_is_incumbent(run, hb_view(run, numbers[i])))
-			hb_checkpoint_delete(run->rows[numbers[i] - 1].trial_id, run->stage.from_resource);
+			hb_checkpoint_delete(run->rows[numbers[i] - 1].trial_id, work->stage->from_resource);
 	hb_transaction_commit(&transaction);
 	for (i = 0; i < n; i++)
 		hb_view(run, numbers[i])->state = HB_TRIAL_FAILED;
@@ -407,11 +500,25 @@ hb_work_has(const HbWork *work, uint64 number)
 	return false;
 }
 
+/* The end of a training from scratch is one point of the study's curve; epochs on the way are none. */
+static bool
+hb_curve_convert(const HbRun *run, const HbWork *work, HbCurvePoint *point)
+{
+	if (!run->from_scratch)
+		return true;
+	if ((int64) point->resource != run->epochs)
+		return false;
+	point->resource = (uint32) work->stage->to_resource;
+	return true;
+}
+
 bool
-hb_curve_add(HbRun *run, const HbWork *work, const HbCurvePoint *point)
+hb_curve_add(HbRun *run, const HbWork *work, HbCurvePoint *point)
 {
 	if (!hb_work_has(work, point->trial))
 		return false;
+	if (!hb_curve_convert(run, work, point))
+		return true;
 	if (run->npoints == run->points_capacity)
 	{
 		int capacity = Max(256, run->points_capacity * 2);

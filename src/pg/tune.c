@@ -14,6 +14,7 @@
 #include "catalog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "field.h"
 #include "launch.h"
 #include "load.h"
@@ -21,6 +22,7 @@
 #include "options.h"
 #include "request.h"
 #include "tune/sampler.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -223,20 +225,28 @@ read_sampler(FunctionCallInfo fcinfo, TuneRequest *request)
 static void
 read_resource(FunctionCallInfo fcinfo, TuneRequest *request)
 {
-	static const char *const later[] = {"rows", "features", "trees", "folds"};
+	static const char *const available[] = {"epochs", "rows", "folds"};
+	static const char *const later[] = {"features", "trees"};
+	const char *hint = "Available resources are \"epochs\", \"rows\" and \"folds\".";
 	const char *resource;
 	int i;
 
 	hb_require_argument(fcinfo, HB_ARG_RESOURCE, "resource");
 	resource = request->study.resource = text_argument(fcinfo, HB_ARG_RESOURCE);
-	if (strcmp(resource, "epochs") == 0)
-		return;
 	for (i = 0; i < lengthof(later); i++)
 		if (strcmp(resource, later[i]) == 0)
-			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-							errmsg("resource \"%s\" is not supported", resource),
-							errhint("The available resource is \"epochs\".")));
-	unrecognized("resource", resource, "The available resource is \"epochs\".");
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("resource \"%s\" is not supported", resource), errhint("%s", hint)));
+	for (i = 0; i < lengthof(available); i++)
+		if (strcmp(resource, available[i]) == 0)
+			break;
+	if (i == lengthof(available))
+		unrecognized("resource", resource, hint);
+	if (request->options.epochs > 0 && strcmp(resource, "epochs") == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("option \"epochs\" cannot be used with resource \"epochs\""),
+						errhint("Set \"max_resource\", or use resource \"rows\" or \"folds\".")));
 }
 
 const HbScheduler *
@@ -245,6 +255,7 @@ hb_plan_from_arguments(FunctionCallInfo fcinfo, int max_resource, int min_resour
 {
 	HbStatus status;
 	const HbScheduler *found;
+	bool extended;
 
 	hb_status_init(&status);
 	hb_require_argument(fcinfo, scheduler, "scheduler");
@@ -253,7 +264,7 @@ hb_plan_from_arguments(FunctionCallInfo fcinfo, int max_resource, int min_resour
 	found = hb_scheduler_find(text_argument(fcinfo, scheduler), &status);
 	if (found == NULL)
 		hb_raise(&status);
-	if (PG_ARGISNULL(max_resource))
+	if (PG_ARGISNULL(max_resource) && found->extend == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("scheduler \"%s\" does not support an infinite horizon", found->name),
@@ -262,7 +273,9 @@ hb_plan_from_arguments(FunctionCallInfo fcinfo, int max_resource, int min_resour
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("\"n_trials\" must be at least 1")));
 
-	request->max_resource = PG_GETARG_INT32(max_resource);
+	memset(request, 0, sizeof(*request));
+	request->infinite = PG_ARGISNULL(max_resource);
+	request->max_resource = request->infinite ? 0 : PG_GETARG_INT32(max_resource);
 	request->min_resource = PG_GETARG_INT32(min_resource);
 	request->eta = PG_GETARG_INT32(eta);
 	request->n_trials = PG_ARGISNULL(n_trials) ? 0 : PG_GETARG_INT32(n_trials);
@@ -270,7 +283,62 @@ hb_plan_from_arguments(FunctionCallInfo fcinfo, int max_resource, int min_resour
 	memset(plan, 0, sizeof(*plan));
 	if (!hb_plan_check(request, &status) || !found->plan(&hb_host_pg, request, plan, &status))
 		hb_raise(&status);
+	for (extended = request->infinite && request->n_trials > 0; extended;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!found->extend(&hb_host_pg, request, plan, &extended, &status))
+			hb_raise(&status);
+	}
 	return found;
+}
+
+/* What the resource asks of the plan. */
+static void
+check_resource(const HbStudyRow *study, const HbScheduler *scheduler)
+{
+	bool folds = strcmp(study->resource, "folds") == 0;
+
+	/* a race compares single pulls, which only folds and repeated evaluations have */
+	if (scheduler->completed_wins && !folds)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("scheduler \"%s\" cannot be used with resource \"%s\"",
+							   study->scheduler, study->resource),
+						errhint("Use resource \"folds\", or another scheduler.")));
+	if (study->max_resource == 0 && strcmp(study->resource, "epochs") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"max_resource\" must be given with resource \"%s\"", study->resource)));
+	if (folds && study->max_resource < 2)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"max_resource\" must be at least 2 with resource \"folds\"")));
+	if (study->max_resource == 0 && study->n_trials == 0 && study->time_limit == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"n_trials\" or \"time_limit\" must be given where "
+							   "\"max_resource\" is null")));
+}
+
+int64
+hb_plan_cost(const HbPlan *plan, bool from_scratch)
+{
+	int64 cost = 0;
+	int b;
+	int r;
+
+	if (!from_scratch)
+		return plan->cost;
+	for (b = 0; b < plan->nbrackets; b++)
+		for (r = 0; r < plan->brackets[b].nrungs; r++)
+		{
+			const HbPlanRung *rung = &plan->brackets[b].rungs[r];
+			int64 units;
+
+			if (pg_mul_s64_overflow(rung->trials, rung->resource, &units) ||
+				pg_add_s64_overflow(cost, units, &cost))
+				ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+								errmsg("study would need more than %lld units of training",
+									   (long long) PG_INT64_MAX)));
+		}
+	return cost;
 }
 
 static void
@@ -279,16 +347,42 @@ read_plan(FunctionCallInfo fcinfo, TuneRequest *request)
 	HbPlanRequest numbers;
 	HbPlan plan;
 	HbStudyRow *study = &request->study;
+	const HbScheduler *scheduler;
 
-	hb_plan_from_arguments(fcinfo, HB_ARG_MAX_RESOURCE, HB_ARG_MIN_RESOURCE, HB_ARG_ETA,
-						   HB_ARG_N_TRIALS, HB_ARG_SCHEDULER, request->options.rounding_ceil,
-						   &numbers, &plan);
+	scheduler = hb_plan_from_arguments(fcinfo, HB_ARG_MAX_RESOURCE, HB_ARG_MIN_RESOURCE, HB_ARG_ETA,
+									   HB_ARG_N_TRIALS, HB_ARG_SCHEDULER,
+									   request->options.rounding_ceil, &numbers, &plan);
 	study->scheduler = text_argument(fcinfo, HB_ARG_SCHEDULER);
 	study->max_resource = (int) numbers.max_resource;
 	study->min_resource = (int) numbers.min_resource;
 	study->eta = (int) numbers.eta;
 	study->n_trials = (int) numbers.n_trials;
-	study->resource_planned = plan.cost;
+	check_resource(study, scheduler);
+	/* without n_trials nobody knows how far the plan will grow */
+	if (!numbers.infinite || numbers.n_trials > 0)
+		study->resource_planned = hb_plan_cost(&plan, strcmp(study->resource, "rows") == 0);
+}
+
+/* The study of a warm start must have ended, so that the same call gives the same trials. */
+static void
+check_warm_start(const TuneRequest *request)
+{
+	int64 id = request->options.warm_start;
+	HbCatalogScope scope;
+	HbStudyRow *other;
+
+	if (id == 0)
+		return;
+	hb_catalog_enter(&scope);
+	other = hb_study_get(id);
+	hb_catalog_leave(&scope);
+	if (other == NULL || !has_privs_of_role(GetUserId(), other->owner))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("study %lld does not exist", (long long) id)));
+	if (strcmp(other->state, "queued") == 0 || strcmp(other->state, "running") == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("study %lld has not ended", (long long) id),
+						errhint("Wait for it with hyperband_wait().")));
 }
 
 static void
@@ -474,7 +568,8 @@ read_search_space(FunctionCallInfo fcinfo, TuneRequest *request)
 	if (PG_ARGISNULL(HB_ARG_SEARCH_SPACE))
 		return;
 	request->study.search_space = PG_GETARG_JSONB_P(HB_ARG_SEARCH_SPACE);
-	hb_space_check(request->family, request->study.search_space, request->task, request->metric);
+	hb_space_check(request->family, request->study.search_space, request->task, request->metric,
+				   request->study.max_resource == 0);
 }
 
 static void
@@ -511,10 +606,11 @@ hb_tune(FunctionCallInfo fcinfo, const char *command)
 	read_task_name(fcinfo, &request);
 	read_sampler(fcinfo, &request);
 	read_resource(fcinfo, &request);
+	request.study.time_limit = hb_time_limit_argument(fcinfo, HB_ARG_TIME_LIMIT);
 	read_plan(fcinfo, &request);
+	check_warm_start(&request);
 	read_validation(fcinfo, &request);
 	read_seed(fcinfo, &request);
-	request.study.time_limit = hb_time_limit_argument(fcinfo, HB_ARG_TIME_LIMIT);
 	read_device(fcinfo, &request);
 	read_data(fcinfo, &request);
 	read_task_and_metric(fcinfo, &request);

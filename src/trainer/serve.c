@@ -131,6 +131,26 @@ send_curve(void *context, const HbCurvePoint *point)
 	return true;
 }
 
+/* On the data set's rows as the job says. */
+static bool
+train(HbServer *server, const HbFamily *family, HbTrainContext *context, const HbJob *job,
+	  HbJobResult *result, HbStatus *status)
+{
+	HbDatasetHeader header = *server->dataset->header;
+	HbDataset first = *server->dataset;
+
+	if (job->folds > 0)
+		return hb_train_folds(server, family, context, job, result, status);
+	if (job->rows > 0)
+	{
+		if (job->rows < header.rows_train)
+			header.rows_train = job->rows;
+		first.header = &header;
+		context->dataset = &first;
+	}
+	return family->train(context, job, result, status);
+}
+
 static bool
 run_job(HbServer *server, const HbJob *job, HbJobResult *result, HbStatus *status)
 {
@@ -146,7 +166,7 @@ run_job(HbServer *server, const HbJob *job, HbJobResult *result, HbStatus *statu
 		return hb_fail(status, HB_ERR_PROTOCOL, "job names an unknown model family");
 	if (job->kind == HB_JOB_EVALUATE)
 		return hb_evaluate(server, job, result, status);
-	return family->train(&context, job, result, status);
+	return train(server, family, &context, job, result, status);
 }
 
 static void

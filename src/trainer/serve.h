@@ -6,6 +6,7 @@
 
 #include "compute/provider.h"
 #include "core/job.h"
+#include "learn/family.h"
 
 typedef struct HbServer
 {
@@ -26,6 +27,10 @@ extern void hb_server_turn(HbServer *server);
 
 /* evaluate.c: the metrics of job->model on job->part; result has one entry. */
 extern bool hb_evaluate(HbServer *server, const HbJob *job, HbJobResult *result, HbStatus *status);
+
+/* folds.c: a TRAIN job with folds; context's data set and curve callback are replaced. */
+extern bool hb_train_folds(HbServer *server, const HbFamily *family, HbTrainContext *context,
+						   const HbJob *job, HbJobResult *result, HbStatus *status);
 
 /* Callback for long work: HEARTBEAT once a second. False never: at end of file the process ends. */
 extern bool hb_server_tick(void *context);

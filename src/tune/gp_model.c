@@ -20,9 +20,10 @@ hb_gp_init(HbGp *gp, const HbHost *host, int n, int d, const bool *category, con
 
 	*gp = (HbGp){.host = host, .n = n, .d = d, .category = category, .x = x, .y = y};
 	gp->theta = hb_alloc(host, (d + 2) * sizeof(double));
+	gp->scale = hb_alloc(host, (d + 1) * sizeof(double));
 	gp->factor = hb_alloc(host, cells * sizeof(double));
 	gp->alpha = hb_alloc(host, n * sizeof(double));
-	if (gp->theta && gp->factor && gp->alpha)
+	if (gp->theta && gp->scale && gp->factor && gp->alpha)
 		return true;
 	hb_gp_release(gp);
 	return hb_fail_memory(status, cells * sizeof(double));
@@ -32,11 +33,12 @@ void
 hb_gp_release(HbGp *gp)
 {
 	hb_release(gp->host, gp->theta);
+	hb_release(gp->host, gp->scale);
 	hb_release(gp->host, gp->factor);
 	hb_release(gp->host, gp->alpha);
 	hb_release(gp->host, gp->inverse);
 	hb_release(gp->host, gp->scratch);
-	gp->theta = gp->factor = gp->alpha = gp->inverse = gp->scratch = NULL;
+	gp->theta = gp->scale = gp->factor = gp->alpha = gp->inverse = gp->scratch = NULL;
 }
 
 /* D_j: the squared distance in one dimension. */
@@ -50,14 +52,14 @@ distance(bool category, double a, double b)
 	return category ? a != b : (a - b) * (a - b);
 }
 
-/* q of the kernel; scale: 5 / l_j^2 */
+/* q of the kernel */
 static double
-scaled_distance(const HbGp *gp, const double *scale, const double *a, const double *b)
+scaled_distance(const HbGp *gp, const double *a, const double *b)
 {
 	double sum = 0;
 
 	for (int j = 0; j < gp->d; j++)
-		sum += scale[j] * distance(gp->category[j], a[j], b[j]);
+		sum += gp->scale[j] * distance(gp->category[j], a[j], b[j]);
 	return sqrt(sum);
 }
 
@@ -80,17 +82,16 @@ hb_gp_factorise(HbGp *gp)
 	int d = gp->d;
 	double signal = exp(gp->theta[d]);
 	double noise = exp(gp->theta[d + 1]);
-	double scale[d + 1];
 
 	for (int j = 0; j < d; j++)
-		scale[j] = inverse_square(gp->theta[j]);
+		gp->scale[j] = inverse_square(gp->theta[j]);
 	for (int a = 0; a < n; a++)
 	{
 		double *row = gp->factor + (size_t) a * n;
 
 		for (int b = 0; b < a; b++)
-			row[b] = kernel(
-				signal, scaled_distance(gp, scale, gp->x + (size_t) a * d, gp->x + (size_t) b * d));
+			row[b] =
+				kernel(signal, scaled_distance(gp, gp->x + (size_t) a * d, gp->x + (size_t) b * d));
 		row[a] = signal + noise;
 	}
 	if (!hb_cholesky(gp->factor, n))
@@ -125,15 +126,15 @@ allocate_inverse(HbGp *gp, HbStatus *status)
 
 /* One pair's part: weight is the entry of alpha alpha' - covariance^-1. */
 static void
-add_pair(const HbGp *gp, const double *scale, double signal, double weight, const double *a,
-		 const double *b, double *gradient)
+add_pair(const HbGp *gp, double signal, double weight, const double *a, const double *b,
+		 double *gradient)
 {
-	double q = scaled_distance(gp, scale, a, b);
+	double q = scaled_distance(gp, a, b);
 	/* dk/dlog l_j = s/3 (1 + q) exp(-q) 5 D_j / l_j^2 */
 	double slope = weight * signal * (1 + q) * exp(-q) / 3;
 
 	for (int j = 0; j < gp->d; j++)
-		gradient[j] += slope * scale[j] * distance(gp->category[j], a[j], b[j]);
+		gradient[j] += slope * gp->scale[j] * distance(gp->category[j], a[j], b[j]);
 	gradient[gp->d] += weight * kernel(signal, q);
 }
 
@@ -144,13 +145,10 @@ hb_gp_gradient(HbGp *gp, double *gradient, HbStatus *status)
 	int d = gp->d;
 	double signal = exp(gp->theta[d]);
 	double noise = exp(gp->theta[d + 1]);
-	double scale[d + 1];
 
 	if (!allocate_inverse(gp, status))
 		return false;
 	hb_cholesky_inverse(gp->factor, n, gp->inverse, gp->scratch);
-	for (int j = 0; j < d; j++)
-		scale[j] = inverse_square(gp->theta[j]);
 	for (int j = 0; j < d + 2; j++)
 		gradient[j] = 0;
 	for (int a = 0; a < n; a++)
@@ -159,8 +157,8 @@ hb_gp_gradient(HbGp *gp, double *gradient, HbStatus *status)
 		double weight = gp->alpha[a] * gp->alpha[a] - inverse[a];
 
 		for (int b = 0; b < a; b++)
-			add_pair(gp, scale, signal, gp->alpha[a] * gp->alpha[b] - inverse[b],
-					 gp->x + (size_t) a * d, gp->x + (size_t) b * d, gradient);
+			add_pair(gp, signal, gp->alpha[a] * gp->alpha[b] - inverse[b], gp->x + (size_t) a * d,
+					 gp->x + (size_t) b * d, gradient);
 		gradient[d] += 0.5 * weight * signal;
 		gradient[d + 1] += 0.5 * weight * noise;
 	}
@@ -173,13 +171,10 @@ hb_gp_predict(const HbGp *gp, const double *x, double *scratch, double *mean, do
 	int n = gp->n;
 	int d = gp->d;
 	double signal = exp(gp->theta[d]);
-	double scale[d + 1];
 	double left;
 
-	for (int j = 0; j < d; j++)
-		scale[j] = inverse_square(gp->theta[j]);
 	for (int i = 0; i < n; i++)
-		scratch[i] = kernel(signal, scaled_distance(gp, scale, gp->x + (size_t) i * d, x));
+		scratch[i] = kernel(signal, scaled_distance(gp, gp->x + (size_t) i * d, x));
 	*mean = hb_dot(scratch, gp->alpha, n);
 	hb_solve_lower(gp->factor, n, scratch);
 	left = signal - hb_dot(scratch, scratch, n);

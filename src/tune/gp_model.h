@@ -21,6 +21,7 @@ typedef struct HbGp
 	const double *y;      /* n */
 	/* d log length scales, then the logarithms of the signal's and the noise's variance */
 	double *theta;
+	double *scale;   /* 5 / length scale^2, as hb_gp_factorise() found theta */
 	double *factor;  /* L of the covariance with noise */
 	double *alpha;   /* covariance^-1 y */
 	double *inverse; /* scratch of gradients, allocated on first use */
@@ -36,9 +37,9 @@ extern void hb_gp_release(HbGp *gp);
 extern bool hb_gp_factorise(HbGp *gp);
 /* Log marginal likelihood of y; after hb_gp_factorise(). */
 extern double hb_gp_log_likelihood(const HbGp *gp);
-/* Its derivatives by theta into gradient (d + 2); false when out of memory. */
+/* Its derivatives by theta into gradient (d + 2); after hb_gp_factorise(); false when out of memory. */
 extern bool hb_gp_gradient(HbGp *gp, double *gradient, HbStatus *status);
-/* Mean and variance of the function (without noise) at x; scratch: n. */
+/* Mean and variance of the function (without noise) at x; after hb_gp_factorise(); scratch: n. */
 extern void
 hb_gp_predict(const HbGp *gp, const double *x, double *scratch, double *mean, double *variance);
 

@@ -22,6 +22,8 @@
 #define STEPS 12 /* a round */
 #define FIRST_STEP 0.15
 #define SHRINK 0.55
+#define MARGIN                                                                                     \
+	0.01 /* an improvement that counts, in standard deviations of the losses (Lizotte, 2008) */
 
 bool
 hb_gp_axes_init(HbGpAxes *axes, const HbHost *host, const HbSpace *space, HbStatus *status)
@@ -114,7 +116,8 @@ judge(Search *search)
 	hb_point_draw(search->point, draw_component, search->u);
 	hb_gp_encode(search->axes, space, search->point->dists, search->point->codes, search->x);
 	hb_gp_predict(search->gp, search->x, search->scratch, &mean, &variance);
-	return 0.5 * log(variance) + hb_normal_log_improvement((search->best - mean) / sqrt(variance));
+	return 0.5 * log(variance) +
+		   hb_normal_log_improvement((search->best - MARGIN - mean) / sqrt(variance));
 }
 
 /* Takes the candidate where it is better than any before, and new. */

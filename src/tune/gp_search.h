@@ -27,8 +27,8 @@ extern void hb_gp_encode(const HbGpAxes *axes, const HbSpace *space, const HbDis
 
 /*
  * Sets point to the new configuration with the largest log expected improvement over best, among scrambled Sobol'
- * points and what a local search makes of the most promising ones and of the best results (order: best first).  *found: false where
- * every candidate is a repeat.
+ * points and what a local search makes of the most promising ones and of the best results (order: best first).
+ * *found: false where every candidate is a repeat.
  */
 extern bool hb_gp_search(const HbGp *gp, const HbGpAxes *axes, const HbSampleRequest *request,
 						 double best, const HbObserved *observed, const int *order, HbPoint *point,

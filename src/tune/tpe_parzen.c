@@ -1,8 +1,8 @@
 /*
  * tpe_parzen.c - the multivariate Parzen estimator of Optuna's TPE sampler
  *
- * Bergstra, Bardenet, Bengio and Kegl, NIPS 2011; the kernels as Optuna 5 defines them (see also Watanabe, arXiv:2304.11127):
- * in coordinates in which a parameter's range is [0,1], with n observations,
+ * Bergstra, Bardenet, Bengio and Kegl, NIPS 2011; the kernels as Optuna 5 defines them (see also Watanabe,
+ * arXiv:2304.11127): in coordinates in which a parameter's range is [0,1], with n observations,
  *   width   the larger distance to a neighbour among the observations (to the only neighbour at either end, to the
  *           farther bound where there is one observation), at least 1 / min(100, n + 2), at most 1
  *   prior   a normal at 1/2 of width 1, with the weight of one observation

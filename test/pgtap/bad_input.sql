@@ -72,11 +72,9 @@ SELECT rejects($$'good', 'r', metric => 'auc'$$, '22023', NULL, 'a classificatio
 SELECT rejects($$'good', 'y', task => 'ranking'$$, '22023', 'unrecognized task "ranking"', 'unknown task');
 SELECT rejects($$'good', 'c', task => 'regression'$$, '42804', NULL, 'regression of a text');
 SELECT rejects($$'good', 'y', sampler => 'magic'$$, '22023', 'unrecognized sampler "magic"', 'unknown sampler');
-SELECT rejects($$'good', 'y', sampler => 'tpe'$$, '0A000', NULL, 'a sampler that is yet to come');
 SELECT rejects($$'good', 'y', scheduler => 'magic'$$, '22023', 'unrecognized scheduler "magic"', 'unknown scheduler');
-SELECT rejects($$'good', 'y', scheduler => 'halving'$$, '0A000', NULL, 'a scheduler that is yet to come');
 SELECT rejects($$'good', 'y', resource => 'time'$$, '22023', 'unrecognized resource "time"', 'unknown resource');
-SELECT rejects($$'good', 'y', resource => 'rows'$$, '0A000', NULL, 'a resource that is yet to come');
+SELECT rejects($$'good', 'y', resource => 'features'$$, '0A000', 'resource "features" is not supported', 'a resource that is yet to come');
 SELECT rejects($$'good', 'y', device => 'tpu'$$, '22023', 'unrecognized device "tpu"', 'unknown device');
 SELECT rejects($$'good', 'y', eta => 1$$, '22023', '"eta" must be at least 2', 'eta = 1');
 SELECT rejects($$'good', 'y', max_resource => 0$$, '22023', NULL, 'max_resource = 0');
@@ -102,6 +100,10 @@ SELECT rejects($$'good', 'y', options => '{"max_rows": "many"}'$$, '22023', NULL
 SELECT rejects($$'good', 'y', options => '{"clip": -1}'$$, '22023', NULL, 'clip < 0');
 SELECT rejects($$'good', 'y', options => '{"test": 1.5}'$$, '22023', NULL, 'test > 1');
 SELECT rejects($$'good', 'y', options => '{"strict": 1}'$$, '22023', NULL, 'strict not a boolean');
+SELECT rejects($$'good', 'y', options => '{"epochs": 5}'$$, '22023', 'option "epochs" cannot be used with resource "epochs"', 'epochs of epochs');
+SELECT rejects($$'good', 'y', resource => 'rows', options => '{"epochs": 0}'$$, '22023', NULL, 'no epochs');
+SELECT rejects($$'good', 'y', options => '{"warm_start": 0}'$$, '22023', NULL, 'a warm start from no study');
+SELECT rejects($$'good', 'y', options => '{"warm_start": 4000000000}'$$, '42704', 'study 4000000000 does not exist', 'a warm start from a study that is not there');
 SELECT rejects($$'good', 'y', options => '{"on_change": "ignore"}'$$, '22023', NULL, 'unknown on_change');
 
 -- Search spaces.

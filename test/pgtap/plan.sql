@@ -39,15 +39,23 @@ SELECT is((SELECT array_agg(DISTINCT bracket ORDER BY bracket) FROM hyperband_pl
 SELECT is(pg_temp.line(27, n_trials => 30), '27·1 9·3 3·9 1·27 / 3·3 1·9 1·27', 'n_trials smaller takes the leading brackets, the last one cut');
 SELECT results_eq('SELECT * FROM hyperband_plan(3)', 'VALUES (1, 0, 3, 1), (1, 1, 1, 3), (0, 0, 2, 3)', 'the columns: bracket, rung, trials, resource');
 
+SELECT is(pg_temp.line(81, scheduler => 'halving', n_trials => 9), '9·9 3·27 1·81', 'halving, 9 trials: from the resource that leads to R');
+SELECT is(pg_temp.line(81, scheduler => 'halving'), '81·1 27·3 9·9 3·27 1·81', 'halving: the largest bracket');
+SELECT is(pg_temp.line(9, scheduler => 'asha'), '15·1 5·3 1·9', 'asha: as many trials as Hyperband has');
+SELECT is(pg_temp.line(5, scheduler => 'racing', n_trials => 4), '4·1 4·2 4·3 4·4 4·5', 'racing: a rung for every pull');
+SELECT is(pg_temp.line(NULL, 2, n_trials => 22), '2·1 / 2·2 / 4·1 2·3 / 2·4 / 4·2 2·6 / 2·8 / 6·1 3·3 1·8', 'infinite horizon: round by round');
+SELECT is((SELECT sum(trials)::int FROM hyperband_plan(NULL, 2, n_trials => 1000) WHERE rung = 0), 1000, 'infinite horizon: up to n_trials');
+
 SELECT throws_ok('SELECT * FROM hyperband_plan(27, 1)', '22023', '"eta" must be at least 2', 'eta = 1');
 SELECT throws_ok('SELECT * FROM hyperband_plan(27, -3)', '22023', '"eta" must be at least 2', 'eta < 0');
 SELECT throws_ok('SELECT * FROM hyperband_plan(0)', '22023', NULL, 'R = 0');
 SELECT throws_ok('SELECT * FROM hyperband_plan(9, 3, 27)', '22023', '"max_resource" must be at least "min_resource"', 'R < min');
 SELECT throws_ok('SELECT * FROM hyperband_plan(9, 3, 0)', '22023', NULL, 'min = 0');
 SELECT throws_ok('SELECT * FROM hyperband_plan(9, n_trials => 0)', '22023', NULL, 'no trials');
-SELECT throws_ok('SELECT * FROM hyperband_plan(NULL)', '0A000', NULL, 'NULL: an infinite horizon is yet to come');
+SELECT throws_ok('SELECT * FROM hyperband_plan(NULL, 2)', '22023', '"n_trials" must be given where "max_resource" is null', 'an infinite horizon without an end');
+SELECT throws_ok('SELECT * FROM hyperband_plan(NULL, n_trials => 9)', '22023', '"eta" must be 2 for an infinite horizon', 'an infinite horizon with eta = 3');
+SELECT throws_ok($$SELECT * FROM hyperband_plan(NULL, 2, scheduler => 'halving', n_trials => 9)$$, '0A000', 'scheduler "halving" does not support an infinite horizon', 'an infinite horizon of another scheduler');
 SELECT throws_ok($$SELECT * FROM hyperband_plan(9, scheduler => 'fastest')$$, '22023', 'unrecognized scheduler "fastest"', 'unknown scheduler');
-SELECT throws_ok($$SELECT * FROM hyperband_plan(9, scheduler => 'asha')$$, '0A000', NULL, 'a scheduler that is yet to come');
 SELECT throws_ok($$SELECT * FROM hyperband_plan(9, options => '{"rounding": "up"}')$$, '22023', NULL, 'unknown rounding');
 SELECT throws_ok($$SELECT * FROM hyperband_plan(9, options => '{"roundin": "ceil"}')$$, '22023', NULL, 'unknown option');
 

@@ -53,8 +53,8 @@ SELECT is((SELECT bool_or(trusted) FROM pg_available_extension_versions WHERE na
 -- Tables and views, with the columns other tools rely on.
 SELECT columns_are('hyperband', 'study', string_to_array('study_id owner kind state name relation relation_oid objective target features task model metric direction sampler scheduler resource device search_space options max_resource min_resource eta n_trials trainers settings validation seed split_seed time_limit rows_train rows_validation rows_skipped fingerprint versions resource_planned resource_spent best_trial_id best_loss cancel_requested system_identifier sqlstate error detail hint created_at started_at finished_at', ' ')::name[]);
 SELECT columns_are('hyperband', 'bracket', string_to_array('study_id bracket trials min_resource rungs', ' ')::name[]);
-SELECT columns_are('hyperband', 'trial', string_to_array('trial_id study_id number bracket config state rung resource attempt loss metrics sqlstate error started_at finished_at', ' ')::name[]);
-SELECT columns_are('hyperband', 'evaluation', string_to_array('trial_id rung study_id resource attempt seq loss metrics seconds rank promoted recorded_at', ' ')::name[]);
+SELECT columns_are('hyperband', 'trial', string_to_array('trial_id study_id number bracket config state rung resource attempt started_seq loss metrics sqlstate error started_at finished_at', ' ')::name[]);
+SELECT columns_are('hyperband', 'evaluation', string_to_array('trial_id rung study_id resource attempt seq result_seq loss metrics seconds rank promoted recorded_at', ' ')::name[]);
 SELECT columns_are('hyperband', 'loss_curve', string_to_array('trial_id resource study_id train_loss validation_loss metric_value elapsed', ' ')::name[]);
 SELECT columns_are('hyperband', 'checkpoint', string_to_array('trial_id resource chunk study_id format total_bytes crc data', ' ')::name[]);
 SELECT columns_are('hyperband', 'model', string_to_array('model_id owner name version is_current study_id trial_id family task features feature_types labels encoder metric loss metrics test_metrics resource split_key format total_bytes crc created_at', ' ')::name[]);
@@ -74,7 +74,7 @@ SELECT is(array_agg(object ORDER BY object), NULL, 'every table, view, function 
 	  AND obj_description(objid, classid::regclass::name) IS NULL) x;
 SELECT ok(obj_description((SELECT oid FROM pg_extension WHERE extname = 'hyperband'), 'pg_extension') IS NOT NULL, 'so has the extension');
 SELECT is((SELECT count(*)::int FROM unnest((SELECT extconfig FROM pg_extension WHERE extname = 'hyperband')) c JOIN pg_class ON pg_class.oid = c WHERE relkind = 'r'),
-	9, 'all nine tables are registered for dumps');
+	13, 'all thirteen tables are registered for dumps');
 SELECT ok(bool_and(relrowsecurity), 'row security is on for every table') FROM pg_class
 	WHERE relnamespace = 'hyperband'::regnamespace AND relkind = 'r';
 SELECT ok(bool_and(reloptions @> ARRAY['security_invoker=true']), 'every view is security_invoker') FROM pg_class

@@ -60,6 +60,7 @@ pack_train(void)
 	job.max_resource = 81;
 	job.curve_points = 5;
 	job.want_state = 1;
+	job.rows = 5000000000;
 	job.ntrials = 3;
 	job.trials = trials;
 	for (int i = 0; i < 3; i++)
@@ -70,6 +71,24 @@ pack_train(void)
 		trials[i].state = "checkpoint";
 		trials[i].state_bytes = 5 + i;
 	}
+	hb_pack_job(&writer, &job);
+}
+
+static void
+pack_folds(void)
+{
+	HbJobTrial trial = {.number = 3};
+	HbJob job = {.id = 11,
+				 .kind = HB_JOB_TRAIN,
+				 .family = "linear",
+				 .to_resource = 10,
+				 .max_resource = 10,
+				 .folds = 5,
+				 .first_fold = 2,
+				 .last_fold = 4,
+				 .ntrials = 1,
+				 .trials = &trial};
+
 	hb_pack_job(&writer, &job);
 }
 
@@ -228,6 +247,7 @@ typedef struct Case
 static const Case cases[] = {
 	{"hello", pack_hello, unpack_hello},
 	{"train", pack_train, unpack_job},
+	{"folds", pack_folds, unpack_job},
 	{"evaluate", pack_evaluate, unpack_job},
 	{"curve", pack_curve, unpack_curve},
 	{"result", pack_result, unpack_result},
@@ -323,7 +343,7 @@ test_train_fields(void)
 	ok(job.id == 9 && job.kind == HB_JOB_TRAIN && job.metric == HB_METRIC_AUC &&
 		   job.seed == 1234567890123 && job.nparams == 4 && job.from_resource == 3 &&
 		   job.to_resource == 9 && job.max_resource == 81 && job.curve_points == 5 &&
-		   job.want_state == 1 && job.ntrials == 3,
+		   job.want_state == 1 && job.rows == 5000000000 && job.folds == 0 && job.ntrials == 3,
 	   "its numbers");
 	is_str(job.family, "mlp", "its family");
 	ok(job.trials[2].number == 12 && job.trials[2].params[1] == 2.1 &&
@@ -331,6 +351,25 @@ test_train_fields(void)
 	   "its trials; parameters beyond the family's are inactive");
 	ok(job.trials[2].state_bytes == 7 && memcmp(job.trials[2].state, "checkpoint", 7) == 0,
 	   "their checkpoints");
+	hb_job_release(host, &job);
+	free(payload);
+	hb_writer_free(&writer);
+}
+
+static void
+test_fold_fields(void)
+{
+	size_t length;
+	unsigned char *payload;
+	HbJob job;
+	HbStatus status;
+
+	hb_writer_init(&writer, host);
+	pack_folds();
+	payload = payload_of(&length);
+	ok(hb_unpack_job(host, payload, length, &job, &status) && job.folds == 5 &&
+		   job.first_fold == 2 && job.last_fold == 4 && job.rows == 0,
+	   "two folds of five");
 	hb_job_release(host, &job);
 	free(payload);
 	hb_writer_free(&writer);
@@ -464,6 +503,7 @@ main(void)
 {
 	test_frames();
 	test_train_fields();
+	test_fold_fields();
 	test_evaluate_fields();
 	test_other_fields();
 	test_several_frames();

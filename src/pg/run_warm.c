@@ -1,0 +1,184 @@
+/*
+ * run_warm.c - a warm start: what another study found out
+ *
+ * Its best configurations that lie in the new search space are evaluated first.  Where both spaces have the same
+ * parameters, by name and type, and both studies minimise the same metric, a sampler that learns sees the other
+ * study's results as well, under numbers below 1, as if they had been recorded before the first trial.
+ */
+#include "pg.h"
+
+#include <math.h>
+
+#include "utils/acl.h"
+#include "utils/memutils.h"
+
+#include "pg/external.h"
+#include "pg/run.h"
+#include "tune/point.h"
+
+/* A trial of the other study at its best result. */
+typedef struct HbWarmTrial
+{
+	int64 number;
+	double loss;
+	const HbJson *config;
+} HbWarmTrial;
+
+static int
+hb_warm_compare(const void *left, const void *right)
+{
+	const HbWarmTrial *a = left;
+	const HbWarmTrial *b = right;
+
+	if (a->loss != b->loss)
+		return a->loss < b->loss ? -1 : 1;
+	return (a->number > b->number) - (a->number < b->number);
+}
+
+/* The finite results alone, each trial once, best first. */
+static HbWarmTrial *
+hb_warm_rank(const HbObservation *observations, int n, int *nranked)
+{
+	HbWarmTrial *ranked = palloc(sizeof(HbWarmTrial) * Max(n, 1));
+	int count = 0;
+	int i;
+
+	for (i = 0; i < n; i++)
+	{
+		HbWarmTrial trial = {observations[i].number, observations[i].loss, observations[i].config};
+
+		if (!isfinite(trial.loss))
+			continue;
+		if (count == 0 || ranked[count - 1].number != trial.number)
+			ranked[count++] = trial;
+		else if (trial.loss < ranked[count - 1].loss)
+			ranked[count - 1] = trial;
+	}
+	qsort(ranked, count, sizeof(HbWarmTrial), hb_warm_compare);
+	*nranked = count;
+	return ranked;
+}
+
+/* Configurations of the new space among them. */
+static void
+hb_warm_configs(const HbRun *run, const HbWarmTrial *ranked, int nranked, HbWarm *warm)
+{
+	HbStatus status;
+	HbPoint point;
+	int i;
+
+	hb_status_init(&status);
+	if (!hb_point_init(&point, &hb_host_pg, run->space, &status))
+		hb_raise(&status);
+	warm->configs = palloc(sizeof(HbJson *) * Max(nranked, 1));
+	for (i = 0; i < nranked; i++)
+	{
+		HbJson *config;
+
+		if (!hb_point_read(&point, ranked[i].config))
+			continue;
+		config = hb_point_config(&point, &hb_host_pg, &status);
+		if (!config)
+			hb_raise(&status);
+		warm->configs[warm->nconfigs++] = config;
+	}
+	hb_point_release(&point, &hb_host_pg);
+}
+
+/* The plan of the other study is not at hand: a trial that ended goes up to the next level with a result. */
+static void
+hb_warm_ends(HbObservation *observations, int n)
+{
+	int i;
+	int j;
+
+	for (i = 0; i < n; i++)
+	{
+		int64 level = PG_INT64_MAX;
+
+		for (j = 0; j < n && !isfinite(observations[i].loss); j++)
+			if (isfinite(observations[j].loss) &&
+				observations[j].resource >= observations[i].resource)
+				level = Min(level, observations[j].resource);
+		if (level < PG_INT64_MAX)
+			observations[i].resource = level;
+	}
+}
+
+/* A fixed value is a choice of one. */
+static HbDistType
+hb_warm_type(const HbDist *dist)
+{
+	return dist->type == HB_DIST_FIXED ? HB_DIST_CATEGORICAL : dist->type;
+}
+
+static bool
+hb_warm_same_space(const HbSpace *a, const HbSpace *b)
+{
+	int i;
+	int j;
+
+	if (a->nparams != b->nparams)
+		return false;
+	for (i = 0; i < a->nparams; i++)
+	{
+		for (j = 0; j < b->nparams; j++)
+			if (strcmp(a->params[i].name, b->params[j].name) == 0)
+				break;
+		if (j == b->nparams ||
+			hb_warm_type(&a->params[i].cases[0]) != hb_warm_type(&b->params[j].cases[0]))
+			return false;
+	}
+	return true;
+}
+
+static bool
+hb_warm_comparable(const HbRun *run, const HbStudyRow *other)
+{
+	HbStatus status;
+	HbSpace *space;
+
+	if (!other->metric || strcmp(other->metric, hb_metrics[run->metric].name) != 0)
+		return false;
+	hb_status_init(&status);
+	space = hb_space_parse(&hb_host_pg, hb_json_from_jsonb(other->search_space), &status);
+	if (!space)
+		hb_raise(&status);
+	return hb_warm_same_space(run->space, space);
+}
+
+HbWarm *
+hb_warm_read(const HbRun *run)
+{
+	int64 id = run->options.warm_start;
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+	HbWarm *warm = palloc0(sizeof(HbWarm));
+	HbObservation *observations = NULL;
+	HbTransaction transaction;
+	HbStudyRow *other;
+	HbWarmTrial *ranked;
+	int nranked;
+	int n = 0;
+	int i;
+
+	hb_transaction_begin(&transaction);
+	other = hb_study_get(id);
+	if (other == NULL || !has_privs_of_role(run->study->owner, other->owner))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("study %lld does not exist", (long long) id)));
+	observations = hb_observations_get(id, PG_INT32_MAX, &n);
+	hb_transaction_commit(&transaction);
+	ranked = hb_warm_rank(observations, n, &nranked);
+	hb_warm_configs(run, ranked, nranked, warm);
+	if (other->search_space && hb_warm_comparable(run, other))
+	{
+		warm->observations = observations;
+		warm->nobservations = n;
+		hb_warm_ends(warm->observations, n);
+		/* ascending as before, the last at 0 or below */
+		for (i = 0; i < n; i++)
+			warm->observations[i].number -= PG_INT32_MAX;
+	}
+	MemoryContextSwitchTo(caller);
+	return warm;
+}

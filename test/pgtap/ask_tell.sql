@@ -1,0 +1,263 @@
+-- Studies whose trials others train: ask and tell, SQL functions as objectives, replays, which bracket was best.
+\set QUIET 1
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS hyperband;
+CREATE SCHEMA ask_tell;
+SET search_path = ask_tell, public;
+SELECT no_plan();
+
+-- The bowl is lowest at x = 0.3 and gets deeper with the resource.
+CREATE FUNCTION bowl(config jsonb, resource int) RETURNS float8 LANGUAGE sql AS $$ SELECT abs((config ->> 'x')::float8 - 0.3) + 1.0 / resource $$;
+CREATE FUNCTION space() RETURNS jsonb LANGUAGE sql AS $$ SELECT '{"x": {"type": "float", "low": 0, "high": 1}}'::jsonb $$;
+-- Asks for up to n trials at once, tells them in the order of their resource, until nothing is left. Returns the number of trials told.
+CREATE FUNCTION work(study bigint, n int DEFAULT 1, sign float8 DEFAULT 1) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	told int := 0;
+	a record;
+	batch int;
+BEGIN
+	LOOP
+		batch := 0;
+		FOR a IN SELECT * FROM hyperband_ask(study, n) LOOP
+			PERFORM hyperband_tell(a.trial_id, a.attempt, a.to_resource, sign * bowl(a.config, a.to_resource));
+			batch := batch + 1;
+		END LOOP;
+		EXIT WHEN batch = 0;
+		told := told + batch;
+	END LOOP;
+	RETURN told;
+END $$;
+CREATE FUNCTION plan_of(study bigint) RETURNS TABLE (bracket int, rung int, trials bigint, resource int) LANGUAGE sql AS $$
+	SELECT t.bracket, e.rung, count(*), e.resource FROM hyperband.evaluation e JOIN hyperband.trial t USING (trial_id)
+	WHERE e.study_id = study GROUP BY 1, 2, 4 ORDER BY 1 DESC, 2
+$$;
+CREATE FUNCTION rungs_are_right(study bigint) RETURNS boolean LANGUAGE sql AS $$
+	SELECT coalesce(bool_and(worst <= best), true) FROM (
+		SELECT max(e.loss) FILTER (WHERE e.promoted) AS worst, min(e.loss) FILTER (WHERE NOT e.promoted) AS best
+		FROM hyperband.evaluation e JOIN hyperband.trial t USING (trial_id) WHERE e.study_id = study GROUP BY t.bracket, e.rung) r
+	WHERE worst IS NOT NULL AND best IS NOT NULL
+$$;
+
+-- Hyperband, as the plan says.
+SELECT hyperband_create_study(space(), max_resource => 27, seed => 4) AS study \gset
+SELECT is(state, 'running', 'an external study runs from the start') FROM hyperband.progress WHERE study_id = :study;
+SELECT cmp_ok(work(:study), '=', (SELECT sum(trials)::int FROM hyperband_plan(27)), 'one worker: every rung of the plan is asked for once');
+SELECT results_eq('SELECT bracket, rung, trials, resource FROM plan_of(' || :study || ')', 'SELECT bracket, rung, trials::bigint, resource FROM hyperband_plan(27) ORDER BY 1 DESC, 2', 'rungs are those of the plan');
+SELECT ok(rungs_are_right(:study), 'the best of each rung went on');
+SELECT is(state, 'done', 'and the study is done') FROM hyperband.study WHERE study_id = :study;
+SELECT is(resource_spent, resource_planned, 'what was planned was spent') FROM hyperband.study WHERE study_id = :study;
+SELECT is(s.best_trial_id, l.trial_id, 'the best trial is the leader') FROM hyperband.study s JOIN hyperband.leaderboard l USING (study_id) WHERE study_id = :study AND place = 1;
+SELECT is_empty('SELECT * FROM hyperband_ask(' || :study || ')', 'nothing is left to ask for');
+SELECT is(hyperband_wait(:study, '10 seconds'), 'done', 'hyperband_wait');
+SELECT is((SELECT count(*) FROM hyperband.handout WHERE study_id = :study) + (SELECT count(*) FROM hyperband.queue WHERE study_id = :study), 0::bigint, 'nothing is handed out, nothing waits');
+
+SELECT hyperband_create_study(space(), max_resource => 27, seed => 4) AS other \gset
+SELECT work(:other, 7) \g /dev/null
+SELECT results_eq('SELECT number, config, rung, loss FROM hyperband.trial WHERE study_id = ' || :other || ' ORDER BY 1', 'SELECT number, config, rung, loss FROM hyperband.trial WHERE study_id = ' || :study || ' ORDER BY 1',
+	'seven at a time: the same history');
+
+-- Every scheduler and sampler.
+CREATE TABLE runs AS SELECT sampler, scheduler, hyperband_create_study(space(), sampler, scheduler, 9, n_trials => CASE scheduler WHEN 'racing' THEN 8 ELSE 13 END) AS study
+	FROM unnest(ARRAY['random', 'grid', 'sobol', 'tpe', 'gp']) sampler, unnest(ARRAY['full', 'halving', 'hyperband', 'asha', 'racing']) scheduler;
+SELECT work(study) FROM runs \g /dev/null
+SELECT is(s.state, 'done', r.sampler || ' x ' || r.scheduler || ' comes to its end') FROM runs r JOIN hyperband.study s ON s.study_id = r.study ORDER BY r.sampler, r.scheduler;
+SELECT ok(count(*) = max(t.number) AND bool_and(t.state IN ('stopped', 'completed')) AND count(DISTINCT t.config) = count(*),
+	format('%s x %s: trials are numbered from 1, all have ended, no configuration twice', r.sampler, r.scheduler))
+	FROM runs r JOIN hyperband.trial t ON t.study_id = r.study GROUP BY r.sampler, r.scheduler ORDER BY 1;
+SELECT is(count(*)::int, CASE WHEN r.sampler = 'grid' THEN 5 WHEN r.scheduler = 'racing' THEN 8 ELSE 13 END, format('%s x %s: as many trials as asked for, or as the grid has', r.sampler, r.scheduler))
+	FROM runs r JOIN hyperband.trial t ON t.study_id = r.study GROUP BY r.sampler, r.scheduler ORDER BY r.sampler, r.scheduler;
+SELECT ok(rungs_are_right(study), sampler || ' x hyperband: the best of each rung went on') FROM runs WHERE scheduler IN ('hyperband', 'halving') ORDER BY sampler, scheduler;
+
+-- asha: after each promotion, whoever was promoted was among the best floor(n/eta) of the results so far.
+SELECT ok(bool_and(position <= greatest(1, results / 3)), 'asha: only the best third of a rung was ever promoted') FROM (
+	SELECT e.trial_id, e.rung, (SELECT count(*) FROM hyperband.evaluation b WHERE b.study_id = e.study_id AND b.rung = e.rung AND b.recorded_at < n.recorded_at) AS results,
+		(SELECT count(*) FROM hyperband.evaluation b WHERE b.study_id = e.study_id AND b.rung = e.rung AND b.recorded_at < n.recorded_at AND (b.loss, b.trial_id) <= (e.loss, e.trial_id)) AS position
+	FROM runs r JOIN hyperband.evaluation e ON e.study_id = r.study JOIN hyperband.evaluation n ON n.trial_id = e.trial_id AND n.rung = e.rung + 1
+	WHERE r.scheduler = 'asha' AND r.sampler = 'random') p;
+
+-- Infinite horizon: as many trials as asked for.
+SELECT hyperband_create_study(space(), max_resource => NULL, eta => 2, n_trials => 50) AS study \gset
+SELECT work(:study) \g /dev/null
+SELECT is(count(*)::int, 50, 'infinite horizon: n_trials') FROM hyperband.trial WHERE study_id = :study;
+SELECT is(state, 'done', 'and it ends') FROM hyperband.study WHERE study_id = :study;
+
+-- Maximize: the same trials win.
+SELECT hyperband_create_study(space(), max_resource => 9, direction => 'maximize') AS study \gset
+SELECT work(:study, 1, -1) \g /dev/null
+SELECT hyperband_create_study(space(), max_resource => 9) AS other \gset
+SELECT work(:other) \g /dev/null
+SELECT is(a.best_loss, b.best_loss, 'maximize: loss is the negated value') FROM hyperband.study a, hyperband.study b WHERE a.study_id = :study AND b.study_id = :other;
+SELECT is(best_metric_value, - best_loss, 'and progress shows the value') FROM hyperband.progress WHERE study_id = :study;
+
+-- What a tell may not be.
+SELECT hyperband_create_study(space(), 'random', 'halving', 9, n_trials => 9) AS study \gset
+SELECT trial_id AS t, attempt AS a FROM hyperband_ask(:study) \gset
+SELECT format('SELECT hyperband_tell(%s, %s, ', :t, :a) AS tell \gset
+SELECT throws_ok(:'tell' || '0, 0.5)', '22023', NULL, 'resource 0');
+SELECT throws_ok(:'tell' || '2, 0.5)', '22023', NULL, 'a resource beyond what was asked for');
+SELECT throws_ok(:'tell' || 'NULL, 0.5)', '22004', NULL, 'no resource');
+SELECT throws_ok(:'tell' || '1, NULL)', '22004', NULL, 'no loss');
+SELECT throws_ok(:'tell' || '1, 0.5, ''[1]'')', '22023', NULL, 'metrics that are no object');
+SELECT throws_ok(format('SELECT hyperband_tell(%s, 2, 1, 0.5)', :t), '22023', NULL, 'an attempt that was never handed out');
+SELECT lives_ok(:'tell' || '1, 0.5, ''{"error": 1}'')', 'a result');
+SELECT lives_ok(:'tell' || '1, 0.5, ''{"error": 1}'')', 'the same again');
+SELECT is(count(*)::int, 1, 'is recorded once') FROM hyperband.evaluation WHERE trial_id = :t;
+SELECT throws_ok(:'tell' || '1, 0.6)', '23505', NULL, 'another result');
+SELECT throws_ok(:'tell' || '3, 0.6)', '55000', NULL, 'a result that nobody asked for');
+SELECT throws_ok('SELECT hyperband_tell(0, 1, 1, 1)', '42704', NULL, 'a trial that does not exist');
+SELECT throws_ok('SELECT hyperband_ask(0)', '42704', NULL, 'a study that does not exist');
+SELECT throws_ok(format('SELECT hyperband_ask(%s, 0)', :study), '22023', NULL, 'asking for no trial');
+SELECT trial_id AS t, attempt AS a FROM hyperband_ask(:study) \gset
+SELECT hyperband_tell(:t, :a, 1, 'NaN') \g /dev/null
+SELECT is(state, 'diverged', 'NaN: the trial diverged') FROM hyperband.trial WHERE trial_id = :t;
+SELECT lives_ok(format('SELECT hyperband_tell(%s, %s, 1, ''NaN'')', :t, :a), 'NaN again');
+SELECT throws_ok(format('SELECT hyperband_tell(%s, %s, 1, 1)', :t, :a), '55000', NULL, 'a result of a trial that has ended');
+SELECT work(:study) \g /dev/null
+SELECT results_eq('SELECT rung, trials FROM plan_of(' || :study || ')', 'VALUES (0, 8::bigint), (1, 3::bigint), (2, 1::bigint)', 'one that diverged is not waited for');
+
+-- Points on the way.
+SELECT hyperband_create_study(space(), 'random', 'full', 9, n_trials => 2) AS study \gset
+SELECT trial_id AS t, attempt AS a FROM hyperband_ask(:study) \gset
+SELECT hyperband_tell(:t, :a, 3, 0.8), hyperband_tell(:t, :a, 6, 0.7), hyperband_tell(:t, :a, 6, 0.7) \g /dev/null
+SELECT throws_ok(format('SELECT hyperband_tell(%s, %s, 6, 0.1)', :t, :a), '23505', NULL, 'another loss on the way');
+SELECT results_eq('SELECT resource, validation_loss FROM hyperband.loss_curve WHERE study_id = ' || :study || ' ORDER BY 1', 'VALUES (3, 0.8::float8), (6, 0.7)', 'losses on the way are the curve');
+SELECT is_empty('SELECT 1 FROM hyperband.evaluation WHERE study_id = ' || :study, 'and no result');
+
+-- A lease: who does not tell in time has lost the trial.
+SELECT hyperband_create_study(space(), 'random', 'full', 9, n_trials => 1, options => '{"lease": "100 ms"}') AS study \gset
+SELECT trial_id AS t, attempt AS a FROM hyperband_ask(:study) \gset
+SELECT is_empty('SELECT * FROM hyperband_ask(' || :study || ')', 'a trial is handed out once');
+SELECT pg_sleep(0.2) \g /dev/null
+SELECT is(trial_id, :t::bigint, 'when the lease is over it is handed out again') FROM hyperband_ask(:study);
+SELECT throws_ok(format('SELECT hyperband_tell(%s, %s, 9, 1)', :t, :a), '40001', NULL, 'and the old attempt is out of date');
+SELECT is(attempt, :a + 1, 'attempts count up') FROM hyperband.trial WHERE trial_id = :t;
+SELECT lives_ok(format('SELECT hyperband_tell(%s, %s, 9, 1)', :t, :a + 1), 'the new one is not');
+
+-- A session that gives up all its locks is taken for another.
+SELECT hyperband_create_study(space(), 'random', 'full', 9, n_trials => 1) AS study \gset
+SELECT trial_id AS t, attempt AS a FROM hyperband_ask(:study) \gset
+SELECT is_empty('SELECT * FROM hyperband_ask(' || :study || ')', 'the worker is alive');
+SELECT pg_advisory_unlock_all() \g /dev/null
+SELECT is(attempt, :a + 1, 'and then not') FROM hyperband_ask(:study);
+
+-- Cancel, resume, time limit, drop.
+SELECT hyperband_create_study(space(), max_resource => 9) AS study \gset
+SELECT trial_id AS t, attempt AS a FROM hyperband_ask(:study) \gset
+SELECT ok(hyperband_cancel(:study), 'cancel');
+SELECT is(hyperband_wait(:study, '10 seconds'), 'cancelled', 'is at once');
+SELECT throws_ok(format('SELECT hyperband_ask(%s)', :study), '55000', NULL, 'no trials of a cancelled study');
+SELECT throws_ok(format('SELECT hyperband_tell(%s, %s, 1, 1)', :t, :a), '55000', NULL, 'no results either');
+SELECT hyperband_resume(:study) \g /dev/null
+SELECT is(trial_id, :t::bigint, 'resumed: the trial is handed out again') FROM hyperband_ask(:study);
+SELECT hyperband_tell(:t, :a + 1, 1, 0.5) \g /dev/null
+SELECT work(:study) \g /dev/null
+SELECT is(state, 'done', 'and the study comes to its end') FROM hyperband.study WHERE study_id = :study;
+SELECT lives_ok(format('SELECT hyperband_drop(%s)', :study), 'drop');
+SELECT hyperband_create_study(space(), max_resource => 9, time_limit => '200 ms') AS study \gset
+SELECT hyperband_tell(trial_id, attempt, to_resource, 1) FROM hyperband_ask(:study) \g /dev/null
+SELECT pg_sleep(0.3) \g /dev/null
+SELECT is_empty('SELECT * FROM hyperband_ask(' || :study || ')', 'after the time limit nothing is handed out');
+SELECT is(state, 'done', 'and what is there counts') FROM hyperband.study WHERE study_id = :study;
+
+-- Arguments.
+SELECT throws_ok($$SELECT hyperband_create_study('{}')$$, '22023', NULL, 'an empty space');
+SELECT throws_ok($$SELECT hyperband_create_study(space(), direction => 'up')$$, '22023', NULL, 'a direction');
+SELECT throws_ok($$SELECT hyperband_create_study(space(), scheduler => 'x')$$, '22023', NULL, 'a scheduler');
+SELECT throws_ok($$SELECT hyperband_create_study(space(), eta => 1)$$, '22023', NULL, 'eta');
+SELECT throws_ok($$SELECT hyperband_create_study(space(), options => '{"lease": "1 month"}')$$, '22023', NULL, 'a lease of a month');
+SELECT throws_ok($$SELECT hyperband_create_study(space(), options => '{"clip": 1}')$$, '22023', NULL, 'an option of tables');
+
+-- Rights.
+CREATE ROLE ask_one;
+CREATE ROLE ask_two;
+GRANT USAGE ON SCHEMA hyperband, ask_tell TO ask_one;
+SELECT hyperband_create_study(space(), max_resource => 9) AS study \gset
+SELECT trial_id AS t, attempt AS a FROM hyperband_ask(:study) \gset
+SET ROLE ask_one;
+SELECT throws_ok(format('SELECT hyperband_ask(%s)', :study), '42704', NULL, 'another''s study');
+SELECT throws_ok(format('SELECT hyperband_tell(%s, %s, 1, 1)', :t, :a), '42704', NULL, 'another''s trial');
+SELECT hyperband_create_study('{"x": [1, 2]}', max_resource => 1) AS own \gset
+SELECT is(count(*)::int, 1, 'one''s own') FROM hyperband_ask(:own);
+RESET ROLE;
+SET ROLE ask_two;
+SELECT throws_ok($$SELECT hyperband_create_study('{"x": 1}')$$, '42501', NULL, 'without USAGE on the schema');
+RESET ROLE;
+SELECT hyperband_drop(:own) \g /dev/null
+REVOKE ALL ON SCHEMA hyperband, ask_tell FROM ask_one;
+DROP ROLE ask_one;
+DROP ROLE ask_two;
+
+-- A SQL function as the objective.
+CREATE TABLE calls (x float8, resource int);
+CREATE FUNCTION objective(config jsonb, resource int) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+	x float8 := config ->> 'x';
+BEGIN
+	INSERT INTO calls VALUES (x, resource);
+	IF x > 0.9 THEN
+		RAISE EXCEPTION 'too far' USING ERRCODE = '22003';
+	END IF;
+	RETURN CASE WHEN x < 0.05 THEN 'NaN' ELSE bowl(config, resource) END;
+END $$;
+SELECT hyperband_minimize('objective(jsonb, int)', space(), max_resource => 27, seed => 4) AS study \gset
+SELECT is(hyperband_wait(:study, '1 minute'), 'done', 'minimize: done');
+SELECT ok(bool_and(CASE WHEN x > 0.9 THEN state = 'failed' AND sqlstate = '22003' AND error = 'too far' WHEN x < 0.05 THEN state = 'diverged' ELSE state IN ('stopped', 'completed') END)
+	AND count(*) FILTER (WHERE state = 'failed') > 0, 'an ERROR fails the trial and not the study')
+	FROM (SELECT *, (config ->> 'x')::float8 AS x FROM hyperband.trial WHERE study_id = :study) t;
+SELECT ok(best_loss < 0.1, 'and it is minimised') FROM hyperband.study WHERE study_id = :study;
+SELECT is((SELECT count(*) FROM calls), (SELECT count(*) FROM hyperband.evaluation WHERE study_id = :study) + (SELECT count(*) FROM hyperband.trial WHERE study_id = :study AND state = 'diverged'), 'what the objective wrote is committed, unless it failed');
+SELECT is(objective, 'ask_tell.objective(pg_catalog.jsonb,integer)', 'the function is kept as text') FROM hyperband.study WHERE study_id = :study;
+SELECT throws_ok(format('SELECT hyperband_ask(%s)', :study), '55000', NULL, 'its trials are not for others');
+SELECT hyperband_minimize('objective(jsonb, int)', space(), max_resource => 27, seed => 4, workers => 3) AS other \gset
+SELECT is(hyperband_wait(:other, '1 minute'), 'done', 'three workers: done');
+SELECT results_eq('SELECT number, config, state, rung, loss FROM hyperband.trial WHERE study_id = ' || :other || ' ORDER BY 1', 'SELECT number, config, state, rung, loss FROM hyperband.trial WHERE study_id = ' || :study || ' ORDER BY 1', 'three workers: the same history');
+CREATE FUNCTION asleep(config jsonb, resource int) RETURNS float8 LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN 1; END $$;
+SELECT hyperband_minimize('asleep(jsonb, int)', space(), max_resource => 9) AS study \gset
+DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'hyperband evaluator' AND wait_event = 'PgSleep') LOOP PERFORM pg_stat_clear_snapshot(); PERFORM pg_sleep(0.01); END LOOP; END $$;
+SELECT throws_ok(format('SELECT hyperband_drop(%s)', :study), '55000', NULL, 'not dropped while it runs');
+SELECT ok(hyperband_cancel(:study), 'cancel');
+SELECT is(hyperband_wait(:study, '10 seconds'), 'cancelled', 'ends the evaluation');
+CREATE FUNCTION fails(config jsonb, resource int) RETURNS float8 LANGUAGE sql AS $$ SELECT 1.0::float8 / (resource - resource) $$;
+SELECT hyperband_minimize('fails(jsonb, int)', space(), max_resource => 3) AS study \gset
+SELECT throws_ok(format('SELECT hyperband_wait(%s, ''1 minute'')', :study), '22012', 'division by zero', 'where every trial fails the study fails with the first error');
+CREATE FUNCTION wrong(config jsonb, resource int) RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$;
+SELECT throws_ok($$SELECT hyperband_minimize('wrong(jsonb, int)', space())$$, '42804', NULL, 'a function of another type');
+SELECT throws_ok($$SELECT hyperband_minimize('nowhere(jsonb, int)', space())$$, '42883', NULL, 'a function that does not exist');
+CREATE ROLE ask_three LOGIN;
+GRANT USAGE ON SCHEMA hyperband, ask_tell TO ask_three;
+REVOKE EXECUTE ON FUNCTION objective FROM PUBLIC;
+SET ROLE ask_three;
+SELECT throws_ok($$SELECT hyperband_minimize('objective(jsonb, int)', '{"x": 1}')$$, '42501', NULL, 'a function that one may not call');
+RESET ROLE;
+REVOKE ALL ON SCHEMA hyperband, ask_tell FROM ask_three;
+DROP ROLE ask_three;
+
+-- Replays: where every curve is complete, full training of all of them finds the best.
+SELECT hyperband_create_study(space(), 'random', 'full', 9, n_trials => 27) AS study \gset
+SELECT throws_ok(format('SELECT hyperband_simulate(%s)', :study), '55000', NULL, 'a study that runs is not replayed');
+DO $$
+DECLARE
+	study bigint := (SELECT max(study_id) FROM hyperband.study);
+	a record;
+BEGIN
+	LOOP
+		SELECT * INTO a FROM hyperband_ask(study);
+		EXIT WHEN NOT FOUND;
+		PERFORM hyperband_tell(a.trial_id, a.attempt, r, bowl(a.config, r)) FROM generate_series(1, 9) r;
+	END LOOP;
+END $$;
+SELECT is(max(resource_spent), (SELECT sum(trials * 9)::bigint FROM hyperband_plan(9, scheduler => 'full', n_trials => 27)), 'replay: full training costs what it costs') FROM hyperband_simulate(:study, 'full', options => '{"n_trials": 27}');
+SELECT is(min(regret), 0::float8, 'and finds the best') FROM hyperband_simulate(:study, 'full', options => '{"n_trials": 27}');
+SELECT ok(max(resource_spent) <= 9 * 9 + 1, 'halving of 9 costs less') FROM hyperband_simulate(:study, 'halving', options => '{"n_trials": 9}');
+SELECT is(min(regret), 0::float8, 'curves that never cross: halving of all finds the best, too') FROM hyperband_simulate(:study, 'halving', options => '{"n_trials": 27}');
+
+-- Which bracket was best: a row for each, and one of them the best at equal resource.
+SELECT hyperband_create_study(space(), max_resource => 27, seed => 4) AS study \gset
+SELECT work(:study) \g /dev/null
+SELECT is((SELECT count(*)::int FROM hyperband.bracket_audit WHERE study_id = :study), 4, 'bracket_audit: a row for each bracket');
+SELECT is(sum(a.resource_spent), max(s.resource_spent)::numeric, 'what they spent is what the study spent') FROM hyperband.bracket_audit a JOIN hyperband.study s USING (study_id) WHERE study_id = :study;
+SELECT is(min(a.best_loss), max(s.best_loss), 'the best of them is the study''s') FROM hyperband.bracket_audit a JOIN hyperband.study s USING (study_id) WHERE study_id = :study;
+SELECT ok(bool_and(loss_at_equal_resource >= a.best_loss), 'at equal resource none is better than in the end') FROM hyperband.bracket_audit a WHERE study_id = :study;
+
+SELECT * FROM finish();
