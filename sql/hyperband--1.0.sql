@@ -196,7 +196,7 @@ CREATE TABLE hyperband.checkpoint (
 -- Weights do not compress, and EXTERNAL spares the attempt.
 ALTER TABLE hyperband.checkpoint ALTER COLUMN data SET STORAGE EXTERNAL;
 CREATE INDEX checkpoint_study_idx ON hyperband.checkpoint (study_id);
-COMMENT ON TABLE hyperband.checkpoint IS 'weights and optimizer state of trials that may go on, in pieces of at most 16 MB';
+COMMENT ON TABLE hyperband.checkpoint IS 'weights and optimizer state of trials that may go on, reached a last rung, or are the best, in pieces of at most 16 MB';
 COMMENT ON COLUMN hyperband.checkpoint.format IS 'version of the layout of data';
 COMMENT ON COLUMN hyperband.checkpoint.total_bytes IS 'length of all pieces together';
 COMMENT ON COLUMN hyperband.checkpoint.crc IS 'XXH3-64 of this piece';
