@@ -227,8 +227,8 @@ reading_for(const HbRowBuffer *buffer, int j, Oid type)
 		case HB_COLUMN_FLOAT:
 		case HB_COLUMN_DOUBLE:
 			/* Dates and times count days or seconds: only the same type has the same unit. */
-			if (usable &&
-				(type == field->type || (hb_field_is_number(type) && hb_field_is_number(field->type))))
+			if (usable && (type == field->type ||
+						   (hb_field_is_number(type) && hb_field_is_number(field->type))))
 				return HB_READ_NUMBER;
 			break;
 		case HB_COLUMN_BYTES:
@@ -503,7 +503,8 @@ read_json_label(HbRowBuffer *buffer, int j, const JsonbValue *value)
 		case jbvString:
 			length = value->val.string.len;
 			if (buffer->predictor->fields->fields[j].type == BPCHAROID)
-				length = bpchartruelen(value->val.string.val, length); /* padding is not part of it */
+				length =
+					bpchartruelen(value->val.string.val, length); /* padding is not part of it */
 			store_label(buffer, j, value->val.string.val, length);
 			break;
 		case jbvBool:

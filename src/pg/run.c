@@ -101,8 +101,8 @@ hb_check_fingerprint(const HbRun *run)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("training data has changed since the study began"),
-			 errhint("Start a new study, or set options {\"on_change\": \"reload\"} to go on "
-					 "with the data as it is now.")));
+			 errhint("Start a new study; with options {\"on_change\": \"reload\"} at its start "
+					 "it would go on with the data as it is by then.")));
 }
 
 static void
@@ -324,6 +324,45 @@ hb_run_view(HbRun *run, int i)
 	run->stored[i] = row->resource > 0;
 }
 
+/*
+ * After a reload of changed data: weights can go on only where the data still makes as many inputs and
+ * outputs.  All trials of a study share them, so one checkpoint tells.
+ */
+static void
+hb_check_shape(const HbRun *run)
+{
+	HbTransaction transaction;
+	HbModelInfo info;
+	HbModel *model;
+	HbStatus status;
+	void *bytes = NULL;
+	size_t length = 0;
+	int i;
+
+	hb_transaction_begin(&transaction);
+	for (i = 0; i < run->ntrials && bytes == NULL; i++)
+		if (run->rows[i].resource > 0)
+			bytes = hb_checkpoint_get(run->rows[i].trial_id, run->rows[i].resource, &length);
+	hb_transaction_commit(&transaction);
+	if (bytes == NULL)
+		return;
+	hb_status_init(&status);
+	model = run->family->open(&hb_host_pg, bytes, length, &status);
+	if (model == NULL)
+		hb_raise(&status);
+	hb_model_info(model, &info);
+	run->family->close(model);
+	pfree(bytes);
+	if (info.inputs != run->problem.inputs || info.outputs != run->problem.outputs)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("training data has changed its shape since the study began"),
+			 errdetail("It makes %u inputs and %u outputs now, the study's trials have %u and %u.",
+					   run->problem.inputs, run->problem.outputs, info.inputs, info.outputs),
+			 errhint("Start a new study.")));
+}
+
 /* Mirrors the catalog's trials. */
 static void
 hb_run_mirror(HbRun *run)
@@ -346,6 +385,7 @@ hb_run_mirror(HbRun *run)
 							errmsg("trial %d of the study is missing", i + 1)));
 		hb_run_view(run, i);
 	}
+	hb_check_shape(run);
 	hb_transaction_begin(&transaction);
 	if (!hb_best_evaluation(run->study->study_id, &trial_id, &run->best.number, &rung,
 							&run->best.resource, &run->best.loss, &run->best.tie_loss))
