@@ -203,7 +203,7 @@ CREATE TABLE hyperband.checkpoint (
 -- Weights do not compress, and EXTERNAL spares the attempt.
 ALTER TABLE hyperband.checkpoint ALTER COLUMN data SET STORAGE EXTERNAL;
 CREATE INDEX checkpoint_study_idx ON hyperband.checkpoint (study_id);
-COMMENT ON TABLE hyperband.checkpoint IS 'weights and optimizer state of trials that may go on, in pieces of at most 16 MB';
+COMMENT ON TABLE hyperband.checkpoint IS 'weights and optimizer state of trials that may go on, reached a last rung, or are the best, in pieces of at most 16 MB';
 COMMENT ON COLUMN hyperband.checkpoint.format IS 'version of the layout of data';
 COMMENT ON COLUMN hyperband.checkpoint.total_bytes IS 'length of all pieces together';
 COMMENT ON COLUMN hyperband.checkpoint.crc IS 'XXH3-64 of this piece';
@@ -226,7 +226,7 @@ COMMENT ON COLUMN hyperband.turn.open_brackets IS 'brackets that have begun and 
 COMMENT ON COLUMN hyperband.turn.outstanding IS 'trials handed out whose result is awaited, and lost ones that are to be handed out again';
 COMMENT ON COLUMN hyperband.turn.head IS 'first place of the queue in use';
 COMMENT ON COLUMN hyperband.turn.tail IS 'place of the queue to be given next';
-COMMENT ON COLUMN hyperband.turn.seq IS 'last position given to a decision';
+COMMENT ON COLUMN hyperband.turn.seq IS 'last position given in the study''s log';
 COMMENT ON COLUMN hyperband.turn.checked_at IS 'when vanished workers were last looked for';
 
 CREATE TABLE hyperband.rung (
@@ -470,17 +470,17 @@ COMMENT ON FUNCTION hyperband.sparkline(float8[]) IS
  */
 CREATE VIEW hyperband.progress WITH (security_invoker = true) AS
 SELECT s.study_id, s.owner, s.name, s.shown AS state,
-	   hyperband.bar(s.resource_spent, s.resource_planned) AS bar,
+	   hyperband.bar(spent.resource, s.resource_planned) AS bar,
 	   coalesce(b.brackets_done, 0) AS brackets_done, coalesce(b.brackets, 0) AS brackets,
 	   coalesce(b.rungs_done, 0) AS rungs_done, coalesce(b.rungs, 0) AS rungs,
 	   coalesce(b.trials_running, 0) AS trials_running, coalesce(b.trials_done, 0) AS trials_done,
 	   coalesce(b.trials, 0) AS trials,
-	   s.resource_spent, s.resource_planned, s.best_loss,
+	   spent.resource AS resource_spent, s.resource_planned, s.best_loss,
 	   CASE s.direction WHEN 'maximize' THEN - s.best_loss ELSE s.best_loss END AS best_metric_value,
 	   clock.elapsed,
-	   CASE WHEN s.shown = 'running' AND s.resource_spent > 0 AND s.resource_planned > 0
+	   CASE WHEN s.shown = 'running' AND spent.resource > 0 AND s.resource_planned > 0
 			THEN make_interval(secs => round(greatest(0, least(
-				clock.elapsed * greatest(0, s.resource_planned - s.resource_spent) / s.resource_spent,
+				clock.elapsed * greatest(0, s.resource_planned - spent.resource) / spent.resource,
 				extract(epoch FROM s.time_limit)::float8 - clock.elapsed)))) END AS eta
 FROM (SELECT study.*,
 			 CASE WHEN state NOT IN ('queued', 'running') THEN state
@@ -515,10 +515,20 @@ CROSS JOIN LATERAL (
 								   WHEN s.shown = 'interrupted' THEN coalesce(b.last_at, s.started_at)
 								   ELSE statement_timestamp() END - s.started_at)::float8 AS elapsed
 ) clock
+-- What is recorded, and what the trials now training have put on their loss curves since.
+CROSS JOIN LATERAL (
+	SELECT s.resource_spent + coalesce(sum(greatest(0, c.resource - t.resource)), 0)::bigint AS resource
+	FROM hyperband.trial t
+		 CROSS JOIN LATERAL (SELECT max(p.resource) AS resource FROM hyperband.loss_curve p
+							 WHERE p.trial_id = t.trial_id) c
+	WHERE s.shown = 'running' AND t.study_id = s.study_id AND t.state = 'running'
+) spent
 ORDER BY s.study_id;
 COMMENT ON VIEW hyperband.progress IS 'how far each study is: made for \watch';
 COMMENT ON COLUMN hyperband.progress.state IS 'as in study; interrupted: running by the catalog, but no live supervisor holds it, or of another cluster';
 COMMENT ON COLUMN hyperband.progress.bar IS 'resource spent of resource planned';
+COMMENT ON COLUMN hyperband.progress.resource_spent IS
+	'recorded results, and what trials in training have put on their loss curves since';
 COMMENT ON COLUMN hyperband.progress.rungs_done IS 'rungs at which no trial is awaited any more';
 COMMENT ON COLUMN hyperband.progress.trials_done IS 'stopped, completed, diverged or failed';
 COMMENT ON COLUMN hyperband.progress.best_metric_value IS 'best_loss in the metric''s own unit';

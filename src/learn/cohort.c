@@ -138,15 +138,15 @@ start_member(HbCohort *cohort, HbMember *member, HbStatus *status)
 	if (!hb_checkpoint_open(trial->state, trial->state_bytes, &checkpoint, status))
 		return false;
 	if (!same_shape(&checkpoint.shape, &member->training.shape) || checkpoint.state == NULL ||
-		!checkpoint.has_progress || checkpoint.rule != member->training.optimizer->rule ||
-		checkpoint.step != cohort->job->from_resource * cohort->steps_per_epoch)
+		!checkpoint.has_progress || checkpoint.rule != member->training.optimizer->rule)
 	{
 		hb_fail(status, HB_ERR_CORRUPTED, "checkpoint is corrupted");
 		return hb_fail_detail(status, "It does not belong to trial %llu at resource %u.",
 							  (unsigned long long) trial->number, cohort->job->from_resource);
 	}
 	hb_checkpoint_read(&checkpoint, &member->network);
-	member->step = checkpoint.step;
+	/* not the recorded step: rows may have come or gone since, and schedules follow the epochs */
+	member->step = (uint64_t) cohort->job->from_resource * cohort->steps_per_epoch;
 	member->best_loss = checkpoint.best_loss;
 	return true;
 }

@@ -144,14 +144,15 @@ hb_bracket_start(int64 study_id, const HbPlanBracket *bracket)
 }
 
 int64
-hb_trial_draw(int64 study_id, int64 number, int bracket, Jsonb *config)
+hb_trial_draw(int64 study_id, int64 number, int bracket, Jsonb *config, int seq)
 {
 	static HbStatement statement =
 		HB_WRITE("INSERT INTO hyperband.trial (study_id, number, bracket, config, state, attempt,"
-				 " started_at) VALUES ($1, $2, $3, $4, 'running', 1, now()) RETURNING trial_id",
-				 "llij");
+				 " started_seq, started_at) VALUES ($1, $2, $3, $4, 'running', 1, $5, now())"
+				 " RETURNING trial_id",
+				 "llijI");
 
-	hb_run(&statement, study_id, number, bracket, config);
+	hb_run(&statement, study_id, number, bracket, config, seq);
 	return hb_row_int64(0, 1);
 }
 
@@ -372,15 +373,15 @@ hb_point_insert(int64 study_id, int64 trial_id, int64 resource, double loss, dou
 
 void
 hb_result_insert(int64 study_id, int64 trial_id, int rung, int64 resource, int attempt, double loss,
-				 Jsonb *metrics, double seconds)
+				 Jsonb *metrics, double seconds, int seq)
 {
 	static HbStatement statement = HB_WRITE(
 		"INSERT INTO hyperband.evaluation (trial_id, rung, study_id, resource, attempt, loss,"
-		" metrics, seconds, recorded_at)"
-		" VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, clock_timestamp())",
-		"lillidjd");
+		" metrics, seconds, result_seq, recorded_at)"
+		" VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, $9, clock_timestamp())",
+		"lillidjdI");
 
-	hb_run(&statement, trial_id, rung, study_id, resource, attempt, loss, metrics, seconds);
+	hb_run(&statement, trial_id, rung, study_id, resource, attempt, loss, metrics, seconds, seq);
 }
 
 void

@@ -26,9 +26,9 @@ PG_FUNCTION_INFO_V1(hyperband_cancel);
 PG_FUNCTION_INFO_V1(hyperband_resume);
 PG_FUNCTION_INFO_V1(hyperband_drop);
 
-#define LONGEST_STEP 100 /* ms between two looks */
+#define LONGEST_STEP 100        /* ms between two looks */
 #define LONGEST_LETTING_GO 5000 /* ms from a study's last state to its free lock */
-#define LAUNCH_AFTER 500 /* ms in the queue before a supervisor is started for it */
+#define LAUNCH_AFTER 500        /* ms in the queue before a supervisor is started for it */
 #define LAUNCH_EVERY 1000
 
 HbStudyRow *
@@ -232,7 +232,10 @@ resume_external(int64 study_id)
 	hb_catalog_leave(&scope);
 }
 
-/* A supervisor commits the end of a study a moment before it lets go of it: that moment is waited for. */
+/*
+ * A supervisor commits the end of a study a moment before it lets go of it, and ends a cancelled one a moment
+ * after the cancel was committed: both moments are waited for.
+ */
 static bool
 is_still_held(const HbStudyRow *study)
 {
@@ -241,7 +244,8 @@ is_still_held(const HbStudyRow *study)
 
 	while (hb_study_is_held(study->study_id))
 	{
-		if (!has_ended(study->state) || GetCurrentTimestamp() >= deadline)
+		if (!(has_ended(study->state) || study->cancel_requested) ||
+			GetCurrentTimestamp() >= deadline)
 			return true;
 		CHECK_FOR_INTERRUPTS();
 		hb_wait_step(&step);
@@ -264,6 +268,9 @@ hyperband_resume(PG_FUNCTION_ARGS)
 	hb_check_gate();
 	hb_require_argument(fcinfo, 0, "study");
 	study = hb_visible_study(PG_GETARG_INT64(0));
+	if (is_still_held(study))
+		wrong_state(study->study_id, "running", NULL);
+	study = hb_visible_study(study->study_id);
 	state = hb_shown_state(&study);
 	if (!has_ended(state) || strcmp(state, "done") == 0)
 		wrong_state(study->study_id, state, NULL);
@@ -272,8 +279,6 @@ hyperband_resume(PG_FUNCTION_ARGS)
 		resume_external(study->study_id);
 		PG_RETURN_VOID();
 	}
-	if (is_still_held(study))
-		wrong_state(study->study_id, "running", NULL);
 	hb_check_background_role(study->owner);
 
 	hb_catalog_enter(&scope);

@@ -11,6 +11,7 @@
 
 #include "catalog.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "options.h"
 #include "request.h"
@@ -165,6 +166,23 @@ choices_of(const HbParamDecl *param, const HbParamCase *range)
 	return NULL;
 }
 
+/* The description, and what a user's own space may name beyond the default one. */
+static char *
+description_of(const HbParamDecl *param)
+{
+	StringInfoData text;
+	int i;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "%s; a search space may name ", param->description);
+	if (param->type == HB_PARAM_CATEGORICAL)
+		for (i = 0; param->choices[i] != NULL; i++)
+			appendStringInfo(&text, "%s%s", i == 0 ? "" : ", ", param->choices[i]);
+	else
+		appendStringInfo(&text, "%g to %g", param->legal_low, param->legal_high);
+	return text.data;
+}
+
 static void
 put_case(ReturnSetInfo *result, const HbFamily *family, const HbParamDecl *param,
 		 const HbParamCase *range)
@@ -183,7 +201,7 @@ put_case(ReturnSetInfo *result, const HbFamily *family, const HbParamDecl *param
 	set_json(&values[6], &nulls[6], choices);
 	set_json(&values[7], &nulls[7], default_value(param, range->default_value));
 	set_json(&values[8], &nulls[8], condition_of(family, &range->when));
-	values[9] = CStringGetTextDatum(param->description);
+	values[9] = CStringGetTextDatum(description_of(param));
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

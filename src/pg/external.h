@@ -132,7 +132,8 @@ extern int64 hb_trial_study(int64 trial_id); /* 0: no such trial */
 extern bool hb_told_get(int64 trial_id, HbToldTrial *trial);
 
 extern void hb_bracket_start(int64 study_id, const HbPlanBracket *bracket);
-extern int64 hb_trial_draw(int64 study_id, int64 number, int bracket, Jsonb *config);
+/* seq: place in the log of asha; 0: none. */
+extern int64 hb_trial_draw(int64 study_id, int64 number, int bracket, Jsonb *config, int seq);
 extern void hb_handout_insert(int64 study_id, const HbHandout *handout, int64 worker, int64 lease);
 /* Raises the attempt, marks the trial as running; returns the new attempt and the configuration. */
 extern void hb_trial_hand_again(HbHandout *handout);
@@ -161,7 +162,7 @@ extern bool hb_point_get(int64 trial_id, int64 resource, double *value);
 extern void hb_point_insert(int64 study_id, int64 trial_id, int64 resource, double loss,
 							double value, double seconds);
 extern void hb_result_insert(int64 study_id, int64 trial_id, int rung, int64 resource, int attempt,
-							 double loss, Jsonb *metrics, double seconds);
+							 double loss, Jsonb *metrics, double seconds, int seq);
 extern void hb_trial_evaluated(int64 trial_id, const char *state, int rung, int64 resource,
 							   double loss, Jsonb *metrics);
 extern void hb_trial_end(int64 trial_id, const char *state, const HbStatus *error);

@@ -155,7 +155,8 @@ hb_external_draw(HbExternal *study, HbTurn *turn, HbHandout *handout)
 		hb_bracket_start(study->study_id, bracket);
 		turn->open_brackets++;
 	}
-	handout->trial_id = hb_trial_draw(study->study_id, number, bracket->bracket, handout->config);
+	handout->trial_id = hb_trial_draw(study->study_id, number, bracket->bracket, handout->config,
+									  study->asha ? ++turn->seq : 0);
 	handout->attempt = 1;
 	handout->rung = 0;
 	handout->from_resource = 0;

@@ -332,7 +332,7 @@ record_result(HbExternal *study, HbTurn *turn, int64 trial_id, const HbToldTrial
 		contradiction(trial_id);
 	last = trial->rung == bracket->nrungs - 1;
 	hb_result_insert(study->study_id, trial_id, trial->rung, trial->to_resource, trial->attempt,
-					 loss, metrics, trial->seconds);
+					 loss, metrics, trial->seconds, study->asha ? ++turn->seq : 0);
 	hb_point_insert(study->study_id, trial_id, trial->to_resource, loss, value, trial->seconds);
 	hb_trial_evaluated(trial_id, last ? "completed" : "waiting", trial->rung, trial->to_resource,
 					   loss, metrics);

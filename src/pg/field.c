@@ -24,8 +24,8 @@
 #include "utils/syscache.h"
 #include "utils/uuid.h"
 
-static bool
-is_number(Oid type)
+bool
+hb_field_is_number(Oid type)
 {
 	switch (type)
 	{
@@ -82,7 +82,7 @@ hb_field_kind(Oid type, HbColumnKind *kind)
 	if (OidIsValid(element))
 	{
 		*kind = HB_COLUMN_FLOATS;
-		return is_number(getBaseType(element));
+		return hb_field_is_number(getBaseType(element));
 	}
 	*kind = HB_COLUMN_CATEGORY;
 	return type_is_enum(type) || IsBinaryCoercible(type, TEXTOID);

@@ -19,6 +19,9 @@
  * times: DOUBLE; bytea: BYTES; arrays of numbers: FLOATS. */
 extern bool hb_field_kind(Oid type, HbColumnKind *kind);
 
+/* The integer, float and numeric types. */
+extern bool hb_field_is_number(Oid type);
+
 /* Numeric, date/time: the number (date in days since 2000, timestamps and times in seconds, interval in seconds);
  * 22000 column "c" contains NaN or infinite values, 22003 value out of range in column "c". -0 becomes 0. */
 extern double hb_field_number(Oid type, Datum value, const char *column);

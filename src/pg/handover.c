@@ -148,7 +148,7 @@ hb_launch_owners(void)
 	return left;
 }
 
-static void
+void
 hb_pause(long milliseconds)
 {
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,

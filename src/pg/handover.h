@@ -17,4 +17,7 @@ extern void hb_handover_begin(HbLaunchExtra *extra);
 /* Starts supervisors for whatever is queued. Ends the process where it hands its own worker slot on. */
 extern void hb_handover_finish(void);
 
+/* Waits that long, or until the latch is set; answers interrupts. */
+extern void hb_pause(long milliseconds);
+
 #endif /* HB_HANDOVER_H */

@@ -150,15 +150,17 @@ hb_launch_queued(void)
 			break;
 }
 
+/* A supervisor a study, but no more for one owner than may run at once: each takes what is queued next. */
 static bool
-owner_registered_before(int index)
+enough_registered_before(int index)
 {
+	int registered = 0;
 	int i;
 
 	for (i = 0; i < index; i++)
 		if (requests[i].launch && requests[i].owner == requests[index].owner)
-			return true;
-	return false;
+			registered++;
+	return registered >= hb_guc_max_studies;
 }
 
 /* The pid was looked up earlier: only a process that is still a supervisor gets the signal. */
@@ -180,7 +182,7 @@ run_requests(void)
 	{
 		if (requests[i].launch)
 		{
-			if (!owner_registered_before(i))
+			if (!enough_registered_before(i))
 				(void) register_worker(&requests[i].worker);
 		}
 		else if (requests[i].pid != 0)

@@ -309,8 +309,9 @@ hb_load_split(HbLoad *load)
 		}
 	}
 	if (load->count[HB_PART_VALIDATION] == 0)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to validate"),
-						errdetail("Classes of column \"%s\" that have a single row: " UINT64_FORMAT ".",
-								  load->plan->target.name, split.single_classes)));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to validate"),
+				 errdetail("Classes of column \"%s\" that have a single row: " UINT64_FORMAT ".",
+						   load->plan->target.name, split.single_classes)));
 	note_repairs(&split);
 }

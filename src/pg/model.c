@@ -23,6 +23,15 @@ PG_FUNCTION_INFO_V1(hyperband_drop_model);
 
 /* ---- what a name means ---- */
 
+/* Its name, or its number where it was dropped. */
+static const char *
+role_name(Oid role)
+{
+	char *name = GetUserNameFromId(role, true);
+
+	return name != NULL ? name : psprintf("%u", role);
+}
+
 /* Adds owner to the one candidate so far. */
 static void
 consider(const char *name, Oid owner, Oid *candidate)
@@ -31,7 +40,7 @@ consider(const char *name, Oid owner, Oid *candidate)
 		ereport(ERROR,
 				(errcode(ERRCODE_AMBIGUOUS_ALIAS), errmsg("model name \"%s\" is ambiguous", name),
 				 errdetail("Roles \"%s\" and \"%s\" both have a model of that name.",
-						   GetUserNameFromId(*candidate, true), GetUserNameFromId(owner, true)),
+						   role_name(*candidate), role_name(owner)),
 				 errhint("SET ROLE to the owner, or have one of the grants revoked.")));
 	*candidate = owner;
 }

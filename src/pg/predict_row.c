@@ -202,22 +202,6 @@ store_value(HbRowBuffer *buffer, int j, Oid type, Datum value)
 
 /* ---- which types feed which features ---- */
 
-static bool
-is_number_type(Oid type)
-{
-	switch (type)
-	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case FLOAT4OID:
-		case FLOAT8OID:
-		case NUMERICOID:
-			return true;
-	}
-	return false;
-}
-
 static void
 wrong_type(const HbRowBuffer *buffer, int j, const char *found)
 {
@@ -243,8 +227,8 @@ reading_for(const HbRowBuffer *buffer, int j, Oid type)
 		case HB_COLUMN_FLOAT:
 		case HB_COLUMN_DOUBLE:
 			/* Dates and times count days or seconds: only the same type has the same unit. */
-			if (usable &&
-				(type == field->type || (is_number_type(type) && is_number_type(field->type))))
+			if (usable && (type == field->type ||
+						   (hb_field_is_number(type) && hb_field_is_number(field->type))))
 				return HB_READ_NUMBER;
 			break;
 		case HB_COLUMN_BYTES:
@@ -519,7 +503,8 @@ read_json_label(HbRowBuffer *buffer, int j, const JsonbValue *value)
 		case jbvString:
 			length = value->val.string.len;
 			if (buffer->predictor->fields->fields[j].type == BPCHAROID)
-				length = bpchartruelen(value->val.string.val, length); /* padding is not part of it */
+				length =
+					bpchartruelen(value->val.string.val, length); /* padding is not part of it */
 			store_label(buffer, j, value->val.string.val, length);
 			break;
 		case jbvBool:
@@ -593,10 +578,10 @@ read_json_value(HbRowBuffer *buffer, int j, const JsonbValue *value)
 	else if (field->column.kind == HB_COLUMN_FLOATS && value->type == jbvBinary &&
 			 JsonContainerIsArray(value->val.binary.data))
 		read_json_array(buffer, j, value->val.binary.data);
-	else if (value->type == jbvNumeric && is_number_type(field->type))
+	else if (value->type == jbvNumeric && hb_field_is_number(field->type))
 		store_value(buffer, j, NUMERICOID, NumericGetDatum(value->val.numeric));
 	else if (value->type == jbvString && field->column.kind != HB_COLUMN_FLOATS &&
-			 !is_number_type(field->type))
+			 !hb_field_is_number(field->type))
 		read_json_literal(buffer, j, value);
 	else
 		wrong_type(buffer, j, json_type_name(value));

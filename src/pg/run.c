@@ -103,8 +103,8 @@ hb_check_fingerprint(const HbRun *run)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("training data has changed since the study began"),
-			 errhint("Start a new study, or set options {\"on_change\": \"reload\"} to go on "
-					 "with the data as it is now.")));
+			 errhint("Start a new study; with options {\"on_change\": \"reload\"} at its start "
+					 "it would go on with the data as it is by then.")));
 }
 
 static void

@@ -591,6 +591,45 @@ hb_seen_create(HbRun *run)
 							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+/*
+ * After a reload of changed data: weights can go on only where the data still makes as many inputs and
+ * outputs.  All trials of a study share them, so one checkpoint tells.
+ */
+static void
+hb_check_shape(const HbRun *run)
+{
+	HbTransaction transaction;
+	HbModelInfo info;
+	HbModel *model;
+	HbStatus status;
+	void *bytes = NULL;
+	size_t length = 0;
+	int i;
+
+	hb_transaction_begin(&transaction);
+	for (i = 0; i < run->ntrials && bytes == NULL; i++)
+		if (run->rows[i].resource > 0)
+			bytes = hb_checkpoint_get(run->rows[i].trial_id, run->rows[i].resource, &length);
+	hb_transaction_commit(&transaction);
+	if (bytes == NULL)
+		return;
+	hb_status_init(&status);
+	model = run->family->open(&hb_host_pg, bytes, length, &status);
+	if (model == NULL)
+		hb_raise(&status);
+	hb_model_info(model, &info);
+	run->family->close(model);
+	pfree(bytes);
+	if (info.inputs != run->problem.inputs || info.outputs != run->problem.outputs)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("training data has changed its shape since the study began"),
+			 errdetail("It makes %u inputs and %u outputs now, the study's trials have %u and %u.",
+					   run->problem.inputs, run->problem.outputs, info.inputs, info.outputs),
+			 errhint("Start a new study.")));
+}
+
 void
 hb_run_plan(HbRun *run)
 {
@@ -611,6 +650,7 @@ hb_run_plan(HbRun *run)
 	run->state.plan = &run->plan;
 	hb_run_append(run, rows, n);
 	hb_run_check_recorded(run);
+	hb_check_shape(run);
 	hb_run_results(run);
 	if (run->scheduler->completed_wins)
 		hb_run_pulls(run);

@@ -224,15 +224,6 @@ hb_supervise(HbStudyRow *study)
 	return again;
 }
 
-static void
-hb_pause(long milliseconds)
-{
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
-					 PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-}
-
 /* Marks a locked study as running and reads it; NULL: it is not queued any more. */
 static HbStudyRow *
 hb_claim_study(int64 study_id)

@@ -29,6 +29,7 @@
 #include "utils/syscache.h"
 
 #define HB_MAX_NAME_BYTES 255
+#define HB_MAX_TRIALS 1000000 /* rows of hyperband.trial written by one call */
 
 PG_FUNCTION_INFO_V1(hyperband_tune);
 
@@ -352,6 +353,11 @@ read_plan(FunctionCallInfo fcinfo, TuneRequest *request)
 	scheduler = hb_plan_from_arguments(fcinfo, HB_ARG_MAX_RESOURCE, HB_ARG_MIN_RESOURCE, HB_ARG_ETA,
 									   HB_ARG_N_TRIALS, HB_ARG_SCHEDULER,
 									   request->options.rounding_ceil, &numbers, &plan);
+	if (plan.trials > HB_MAX_TRIALS)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("study would have %lld trials", (long long) plan.trials),
+						errdetail("The limit is %d.", HB_MAX_TRIALS),
+						errhint("Lower \"max_resource\" or set \"n_trials\".")));
 	study->scheduler = text_argument(fcinfo, HB_ARG_SCHEDULER);
 	study->max_resource = (int) numbers.max_resource;
 	study->min_resource = (int) numbers.min_resource;
@@ -562,6 +568,46 @@ read_name(FunctionCallInfo fcinfo, TuneRequest *request)
 	request->study.name = name;
 }
 
+static bool
+same_columns(char *const *a, char *const *b)
+{
+	int n = 0;
+	int i;
+	int j;
+
+	while (b[n] != NULL)
+		n++;
+	for (i = 0; a[i] != NULL; i++)
+	{
+		for (j = 0; j < n && strcmp(a[i], b[j]) != 0; j++)
+			;
+		if (j == n)
+			return false;
+	}
+	return i == n;
+}
+
+/* A name in use for something else: its current version cannot be compared and will be replaced. */
+static void
+note_replacement(TuneRequest *request)
+{
+	const HbStudyRow *study = &request->study;
+	HbModelRow *current;
+	HbCatalogScope scope;
+
+	hb_catalog_enter(&scope);
+	current = hb_model_get(study->owner, study->name, 0);
+	hb_catalog_leave(&scope);
+	if (current == NULL || (same_columns(current->features, study->features) &&
+							(study->task == NULL || strcmp(study->task, current->task) == 0)))
+		return;
+	request->notices = lappend(
+		request->notices,
+		psprintf("model \"%s\" is for other columns or another task: a new version will replace "
+				 "version %d without a comparison",
+				 study->name, current->version));
+}
+
 static void
 read_search_space(FunctionCallInfo fcinfo, TuneRequest *request)
 {
@@ -615,6 +661,7 @@ hb_tune(FunctionCallInfo fcinfo, const char *command)
 	read_data(fcinfo, &request);
 	read_task_and_metric(fcinfo, &request);
 	read_name(fcinfo, &request);
+	note_replacement(&request);
 	read_search_space(fcinfo, &request);
 	read_trainers(fcinfo, &request);
 	foreach (cell, request.notices)

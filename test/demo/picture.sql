@@ -18,5 +18,7 @@ lines AS (
 SELECT CASE WHEN line = 1 THEN 'bracket ' || bracket ELSE repeat(' ', 9) END || ' ' || lpad(number::text, 3) || ' '
 	|| rpad(drawn, 54) || '  ' || coalesce(round(loss::numeric, 4)::text, 'diverged')
 	|| CASE WHEN l.trial_id = s.best_trial_id THEN ' ★' ELSE '' END
-FROM lines l, hyperband.study s WHERE s.study_id = :study AND line <= 12
+	|| CASE WHEN line = 12 AND more > 12 THEN format('  and %s more that ended at the first rung or soon after', more - 12) ELSE '' END
+FROM (SELECT *, count(*) OVER (PARTITION BY bracket) AS more FROM lines) l, hyperband.study s
+WHERE s.study_id = :study AND line <= 12
 ORDER BY bracket DESC, line;

@@ -87,6 +87,7 @@ SELECT rejects($$'good', 'y', validation => 1$$, '22023', NULL, 'validation = 1'
 SELECT rejects($$'good', 'y', validation => 'NaN'$$, '22023', NULL, 'validation NaN');
 SELECT rejects($$'good', 'y', time_limit => '0'$$, '22023', '"time_limit" must be positive', 'time_limit = 0');
 SELECT rejects($$'good', 'y', time_limit => '-1 hour'$$, '22023', '"time_limit" must be positive', 'time_limit < 0');
+SELECT rejects($$'good', 'y', time_limit => '1 month'$$, '22023', '"time_limit" must be positive', 'time_limit in months');
 SELECT rejects($$'good', 'y', name => ''$$, '22023', NULL, 'empty name');
 SELECT rejects($$'good', 'y', name => repeat('x', 256)$$, '42622', NULL, 'a name of 256 bytes');
 SELECT rejects($$'good', 'y', max_resource => 2147483647, eta => 2$$, '22003', NULL, 'a study far too large');
@@ -189,6 +190,7 @@ INSERT INTO failing SELECT 'an empty table', hyperband_tune('empty', 'y', featur
 INSERT INTO failing SELECT 'one row', hyperband_tune('few', 'y', features => ARRAY['a'], max_resource => 1), '22000 not enough rows to train Found 1, need at least 20.';
 INSERT INTO failing SELECT 'no row with a target', hyperband_tune('no_target', 'y', features => ARRAY['a'], max_resource => 1), '22000 not enough rows to train Found 0, need at least 20.';
 INSERT INTO failing SELECT 'one class', hyperband_tune('one_class', 'y', features => ARRAY['a', 'b'], max_resource => 1), '22000 label column "y" has only one class%';
+INSERT INTO failing SELECT 'every class on a single row', hyperband_tune('many_classes', 'y', features => ARRAY['id'], max_resource => 1), '22000 not enough rows to validate Classes of column "y" that have a single row: 3000.';
 INSERT INTO failing SELECT 'too many inputs', hyperband_tune('wide', 'y', features => ARRAY['c2'], max_resource => 1), '54000 too many features%';
 INSERT INTO failing SELECT 'too many levels, strict', hyperband_tune('levels', 'y', features => ARRAY['c2'], max_resource => 1, options => '{"strict": true}'), '54000 column "c2" has more than 1000 distinct values%';
 INSERT INTO failing SELECT 'only constant columns', hyperband_tune('constants', 'y', max_resource => 1), '22000 %';
@@ -203,6 +205,7 @@ CREATE TABLE allowed (label text, id bigint);
 INSERT INTO allowed SELECT 'low = high', hyperband_tune('good', 'y', max_resource => 1, search_space => '{"learning_rate": {"type": "float", "low": 0.01, "high": 0.01}}', name => 'allowed');
 INSERT INTO allowed SELECT 'seed NULL', hyperband_tune('good', 'y', max_resource => 1, seed => NULL, name => 'allowed');
 INSERT INTO allowed SELECT 'seed negative', hyperband_tune('good', 'y', max_resource => 1, seed => -9223372036854775808, name => 'allowed');
+INSERT INTO allowed SELECT 'a time limit beyond every timestamp', hyperband_tune('good', 'y', max_resource => 1, time_limit => '2147483647 days', name => 'allowed');
 INSERT INTO allowed SELECT 'many levels', hyperband_tune('levels', 'y', features => ARRAY['c2'], max_resource => 1, name => 'allowed');
 INSERT INTO allowed SELECT 'a system catalog', hyperband_tune('pg_attribute', 'attnotnull', features => ARRAY['attlen', 'attnum', 'attbyval'], max_resource => 1, name => 'allowed');
 INSERT INTO allowed SELECT 'a name with quotes', hyperband_tune('good', 'y', max_resource => 1, name => $$it's "odd"; %s$$);

@@ -131,6 +131,28 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM stolen'), 0, 'nothing was 
 my $setter = as('alice', "SELECT hyperband_tune('setter', 'diabetes', model => 'linear', features => ARRAY['glucose','mass'], max_resource => 1)");
 like(as('alice', "SELECT hyperband_wait($setter)"), qr/done|ERROR/, 'a setting changed while reading does not stop the bookkeeping');
 
+# Nor can it disturb the locks that say that a study is alive, or leave advisory locks of its own behind.
+as('alice', <<'SQL');
+CREATE FUNCTION unlock(id int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+	IF id = 7 THEN
+		PERFORM pg_advisory_lock(41); PERFORM pg_advisory_unlock_all(); PERFORM pg_advisory_lock(42); PERFORM pg_advisory_lock_shared(1, 2);
+		PERFORM pg_sleep(1);
+	END IF;
+	RETURN 0;
+END $$;
+CREATE VIEW unlocker AS SELECT id, glucose + unlock(id) AS glucose, mass, diabetes FROM pima2;
+SQL
+my $unlocker = as('alice', "SELECT hyperband_tune('unlocker', 'diabetes', features => ARRAY['glucose','mass'], max_resource => 2000, scheduler => 'full', n_trials => 8)");
+my %seen;
+ok(wait_for(sub { $seen{state_of($node, $unlocker)}++; trainers_of($node) > 0 }, 30), 'a study whose view releases all advisory locks goes on to train');
+ok(!$seen{interrupted}, 'and is never taken for interrupted');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND objsubid <= 2 AND backend_type = 'hyperband supervisor'"),
+	0, 'no advisory lock of the view is left');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE relation IS NOT NULL AND backend_type = 'hyperband supervisor'"),
+	0, 'nor any lock on a relation while it trains');
+as('alice', "SELECT hyperband_cancel($unlocker)");
+is(as('alice', "SELECT hyperband_wait($unlocker, '10 s')"), 'cancelled', 'its study can be cancelled');
+
 # Settings of the role are inherited by its worker and must not matter.
 $node->safe_psql('postgres', <<'SQL');
 CREATE SCHEMA evil; CREATE TABLE evil.study (x int);
@@ -152,6 +174,22 @@ like($err, qr/permission denied to create extension/, 'the extension is not trus
 
 # No function runs with the rights of another.
 is($node->safe_psql('postgres', "SELECT count(*) FROM pg_proc WHERE proname LIKE 'hyperband%' AND prosecdef"), 0, 'no function is SECURITY DEFINER');
+
+# A study whose owner cannot log in any more waits in the queue, and says why.
+my $locked = $node->safe_psql('postgres', "BEGIN; SET LOCAL ROLE alice; SELECT hyperband_tune($quick); RESET ROLE; ALTER ROLE alice NOLOGIN; COMMIT");
+($locked) = $locked =~ /^(\d+)$/m;
+like(error_of($node, "SELECT hyperband_wait($locked, '10 s')"), qr/ERROR:  42501: .*role "alice" cannot run background studies/,
+	'waiting for the queued study of a role that cannot log in says so');
+$node->safe_psql('postgres', 'ALTER ROLE alice LOGIN');
+is(as('alice', "SELECT hyperband_wait($locked, '30 s')"), 'done', 'and once it can, the study is done');
+
+# A role that is dropped while its study trains.
+$node->safe_psql('postgres', 'CREATE ROLE dora LOGIN; GRANT USAGE ON SCHEMA hyperband TO dora; GRANT SELECT ON pima2 TO dora');
+my $orphan = as('dora', "SELECT hyperband_tune('pima2', 'diabetes', features => ARRAY['glucose','mass'], max_resource => 243)");
+ok(wait_for(sub { trainers_of($node) > 0 }, 30), 'a study trains');
+$node->safe_psql('postgres', 'DROP OWNED BY dora; DROP ROLE dora');
+like(error_of($node, "SELECT hyperband_wait($orphan, '60 s')"), qr/ERROR:  42704: .*role with OID \d+ does not exist/, 'without its owner a study fails');
+is($node->safe_psql('postgres', "SELECT count(*) FROM hyperband.model WHERE study_id = $orphan"), 0, 'and leaves no model');
 
 # The owner goes away.
 my $gone = as('bob', "SET statement_timeout = 0; SET default_transaction_read_only = off; SELECT hyperband_tune($quick)");

@@ -56,11 +56,11 @@ is($node->safe_psql('postgres', "SELECT resource_spent < resource_planned AND be
 is($node->safe_psql('postgres', "SELECT count(*) FROM hyperband.model WHERE name = 'limited' AND is_current"), 1, 'its best trial is the model');
 
 # More data than is allowed.
-$node->safe_psql('postgres', "ALTER SYSTEM SET hyperband.max_data_memory = '1MB'");
+$node->append_conf('postgresql.conf', "hyperband.max_data_memory = '1MB'");
 $node->reload;
 my $large = tune($node, $long);
 like(error_of($node, "SELECT hyperband_wait($large)"), qr/ERROR:  53400: training data needs .*, more than hyperband.max_data_memory \(.*HINT:  .*max_rows/s, 'data beyond hyperband.max_data_memory');
-$node->safe_psql('postgres', 'ALTER SYSTEM RESET hyperband.max_data_memory');
+$node->append_conf('postgresql.conf', "hyperband.max_data_memory = '1GB'");
 $node->reload;
 
 # A hot standby.
