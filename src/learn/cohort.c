@@ -63,14 +63,14 @@ configure_members(const HbFamily *family, HbCohort *cohort, HbStatus *status)
 
 		member->trial = &cohort->job->trials[i];
 		hb_network_configure(family, &problem, member->trial->params, &member->training);
-		if (!family->check(&problem, member->trial->params, (HbMetricId) cohort->job->metric,
+		if (!family->check(family, &problem, member->trial->params, (HbMetricId) cohort->job->metric,
 						   cohort->job->max_resource == 0, status))
 			return false;
 		if (member->training.batch_size != cohort->members[0].training.batch_size)
 			return hb_fail(status, HB_ERR_INTERNAL, "trials of one job have different batch sizes");
 		hb_network_lay_out(&member->network, &member->training.shape);
 		member->row = cohort->rows;
-		member->cost = family->cost(&problem, member->trial->params);
+		member->cost = family->cost(family, &problem, member->trial->params);
 		member->best_loss = member->train_loss = member->validation_loss = NAN;
 		cohort->rows += member->network.layer[0].units;
 	}

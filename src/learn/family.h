@@ -40,7 +40,8 @@ typedef struct HbProblem
 
 typedef struct HbModel HbModel; /* decoded weights that can predict; opaque to callers */
 
-typedef struct HbFamily
+typedef struct HbFamily HbFamily;
+struct HbFamily
 {
 	const char *name;
 	const char *description;
@@ -48,14 +49,14 @@ typedef struct HbFamily
 	int nparams;
 
 	/* First-layer rows (units of the first weight matrix) of one trial: the width that chunks count. */
-	uint32_t (*width)(const HbProblem *problem, const double *params);
+	uint32_t (*width)(const HbFamily *family, const HbProblem *problem, const double *params);
 	/* Floating-point operations to train one sample once: what chunks balance. */
-	double (*cost)(const HbProblem *problem, const double *params);
+	double (*cost)(const HbFamily *family, const HbProblem *problem, const double *params);
 	/* Rejects combinations with 22023 or 0A000: hinge on regression, cosine without a horizon,
 	 * log_loss of hinge. */
-	bool (*check)(const HbProblem *problem, const double *params, HbMetricId metric, bool infinite_horizon,
+	bool (*check)(const HbFamily *family, const HbProblem *problem, const double *params, HbMetricId metric, bool infinite_horizon,
 				  HbStatus *status);
-	bool (*train)(const HbTrainContext *context, const HbJob *job, HbJobResult *result,
+	bool (*train)(const HbFamily *family, const HbTrainContext *context, const HbJob *job, HbJobResult *result,
 				  HbStatus *status);
 	/* Decodes a checkpoint or a model into memory of its own; XX001 where its length, version or checksum is wrong. */
 	HbModel *(*open)(const HbHost *host, const void *bytes, size_t length, HbStatus *status);
@@ -63,7 +64,7 @@ typedef struct HbFamily
 	/* inputs[n][stride] to scores[n][outputs]: probabilities, or raw scores when not calibrated (hinge), or the
 	 * standardised prediction. Plain C: it runs in ordinary backends. */
 	void (*predict)(const HbModel *model, const float *inputs, size_t n, size_t stride, float *scores);
-} HbFamily;
+};
 
 /* What an open model says of itself. */
 typedef struct HbModelInfo

@@ -33,41 +33,15 @@ static const HbParamDecl params[] = {
 };
 
 extern const HbFamily hb_family_linear;
-
-static uint32_t
-linear_width(const HbProblem *problem, const double *values)
-{
-	return hb_network_width(&hb_family_linear, problem, values);
-}
-
-static double
-linear_cost(const HbProblem *problem, const double *values)
-{
-	return hb_network_cost(&hb_family_linear, problem, values);
-}
-
-static bool
-linear_check(const HbProblem *problem, const double *values, HbMetricId metric,
-			 bool infinite_horizon, HbStatus *status)
-{
-	return hb_network_check(&hb_family_linear, problem, values, metric, infinite_horizon, status);
-}
-
-static bool
-linear_train(const HbTrainContext *context, const HbJob *job, HbJobResult *result, HbStatus *status)
-{
-	return hb_cohort_train(&hb_family_linear, context, job, result, status);
-}
-
 const HbFamily hb_family_linear = {
 	.name = "linear",
 	.description = "softmax, logistic or ridge regression, or a linear support vector machine",
 	.params = params,
 	.nparams = HB_LENGTH(params),
-	.width = linear_width,
-	.cost = linear_cost,
-	.check = linear_check,
-	.train = linear_train,
+	.width = hb_network_width,
+	.cost = hb_network_cost,
+	.check = hb_network_check,
+	.train = hb_cohort_train,
 	.open = hb_network_open,
 	.close = hb_network_close,
 	.predict = hb_network_predict,

@@ -56,41 +56,15 @@ static const HbParamDecl params[] = {
 };
 
 extern const HbFamily hb_family_mlp;
-
-static uint32_t
-mlp_width(const HbProblem *problem, const double *values)
-{
-	return hb_network_width(&hb_family_mlp, problem, values);
-}
-
-static double
-mlp_cost(const HbProblem *problem, const double *values)
-{
-	return hb_network_cost(&hb_family_mlp, problem, values);
-}
-
-static bool
-mlp_check(const HbProblem *problem, const double *values, HbMetricId metric, bool infinite_horizon,
-		  HbStatus *status)
-{
-	return hb_network_check(&hb_family_mlp, problem, values, metric, infinite_horizon, status);
-}
-
-static bool
-mlp_train(const HbTrainContext *context, const HbJob *job, HbJobResult *result, HbStatus *status)
-{
-	return hb_cohort_train(&hb_family_mlp, context, job, result, status);
-}
-
 const HbFamily hb_family_mlp = {
 	.name = "mlp",
 	.description = "multilayer perceptron with 1 to 3 hidden layers",
 	.params = params,
 	.nparams = HB_LENGTH(params),
-	.width = mlp_width,
-	.cost = mlp_cost,
-	.check = mlp_check,
-	.train = mlp_train,
+	.width = hb_network_width,
+	.cost = hb_network_cost,
+	.check = hb_network_check,
+	.train = hb_cohort_train,
 	.open = hb_network_open,
 	.close = hb_network_close,
 	.predict = hb_network_predict,

@@ -298,7 +298,7 @@ hb_worker_self(void)
 {
 	LOCKTAG tag = hb_lock_tag(MyDatabaseId, worker_self, HB_LOCK_WORKER);
 
-	if (worker_self != 0 && LockHeldByMe(&tag, ExclusiveLock))
+	if (worker_self != 0 && hb_lock_held_by_me(&tag, ExclusiveLock))
 		return worker_self;
 	worker_self = 0;
 	while (worker_self == 0)
@@ -322,7 +322,7 @@ hb_worker_is_alive(int64 worker)
 {
 	LOCKTAG tag = hb_lock_tag(MyDatabaseId, worker, HB_LOCK_WORKER);
 
-	if (worker == worker_self && LockHeldByMe(&tag, ExclusiveLock))
+	if (worker == worker_self && hb_lock_held_by_me(&tag, ExclusiveLock))
 		return true;
 	if (LockAcquire(&tag, ShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return true;

@@ -67,7 +67,7 @@ hb_run_resolve(HbRun *run, int i)
 	hb_status_init(&status);
 	if (!hb_resolve_config(run->family, &run->problem, infinite,
 						   hb_json_from_jsonb(run->rows[i].config), run->params[i], &status) ||
-		!run->family->check(&run->problem, run->params[i], run->metric, infinite, &status))
+		!run->family->check(run->family, &run->problem, run->params[i], run->metric, infinite, &status))
 		hb_raise(&status);
 	MemoryContextSwitchTo(caller);
 }
@@ -109,8 +109,8 @@ hb_run_view(HbRun *run, int i)
 	view->evaluated = row->undecided || row->state == HB_TRIAL_COMPLETED;
 	view->started = row->begun && row->rung < 0 && view->state == HB_TRIAL_WAITING;
 	view->batch_size = batch >= 0 ? (int64) params[batch] : 1;
-	view->width = run->family->width(&run->problem, params);
-	view->cost = run->family->cost(&run->problem, params);
+	view->width = run->family->width(run->family, &run->problem, params);
+	view->cost = run->family->cost(run->family, &run->problem, params);
 	run->stored[i] = row->resource > 0 && !run->from_scratch;
 }
 

@@ -116,7 +116,7 @@ check_choice(const HbFamily *family, const HbSpace *space, const char *name, con
 	}
 	if (!hb_resolve_config(family, &problem, infinite, config, params, &status))
 		return;
-	if (!family->check(&problem, params, metric, infinite, &status))
+	if (!family->check(family, &problem, params, metric, infinite, &status))
 		hb_raise(&status);
 }
 

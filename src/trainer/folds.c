@@ -121,7 +121,7 @@ hb_train_folds(HbServer *server, const HbFamily *family, HbTrainContext *context
 		HbJobResult pull = {0};
 
 		set_fold(&view, server->dataset, job->folds, fold);
-		done = family->train(context, &pull_job, &pull, status);
+		done = family->train(family, context, &pull_job, &pull, status);
 		if (done)
 			collect(server, result, &pull);
 		else

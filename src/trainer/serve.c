@@ -148,7 +148,7 @@ train(HbServer *server, const HbFamily *family, HbTrainContext *context, const H
 		first.header = &header;
 		context->dataset = &first;
 	}
-	return family->train(context, job, result, status);
+	return family->train(family, context, job, result, status);
 }
 
 static bool

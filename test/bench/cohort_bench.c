@@ -315,7 +315,7 @@ main(int argc, char **argv)
 					 .trials = trials};
 
 		began = cpu_seconds();
-		if (!family->train(&context, &job, &result, &status))
+		if (!family->train(family, &context, &job, &result, &status))
 			stop(status.message);
 		spent = cpu_seconds() - began;
 	}

@@ -68,7 +68,7 @@ train(const HbFamily *family, const HbProvider *provider, const HbDataset *datas
 	HbStatus status;
 
 	hb_status_init(&status);
-	if (!family->train(&context, &job, &result, &status))
+	if (!family->train(family, &context, &job, &result, &status))
 	{
 		printf("Bail out! training failed: %s %s\n", status.message, status.detail);
 		exit(1);
@@ -297,15 +297,15 @@ check_resolve(void)
 	config = hb_json_object(host);
 	hb_json_set(host, config, "loss", hb_json_string(host, "hinge"));
 	hb_family_resolve(linear, &problem, config, params, &status);
-	ok(!linear->check(&problem, params, HB_METRIC_LOG_LOSS, false, &status) &&
-		   linear->check(&problem, params, HB_METRIC_ERROR, false, &status),
+	ok(!linear->check(linear, &problem, params, HB_METRIC_LOG_LOSS, false, &status) &&
+		   linear->check(linear, &problem, params, HB_METRIC_ERROR, false, &status),
 	   "hinge has no log_loss");
-	ok(!linear->check(&problem, params, HB_METRIC_ERROR, true, &status), "cosine needs a horizon");
+	ok(!linear->check(linear, &problem, params, HB_METRIC_ERROR, true, &status), "cosine needs a horizon");
 	problem.task = HB_TASK_REGRESSION;
 	problem.outputs = 1;
-	ok(!linear->check(&problem, params, HB_METRIC_RMSE, false, &status), "hinge needs classes");
+	ok(!linear->check(linear, &problem, params, HB_METRIC_RMSE, false, &status), "hinge needs classes");
 	hb_family_resolve(linear, &problem, hb_json_object(host), params, &status);
-	ok(linear->check(&problem, params, HB_METRIC_RMSE, false, &status),
+	ok(linear->check(linear, &problem, params, HB_METRIC_RMSE, false, &status),
 	   "regression takes the squared error by itself");
 	is_int(hb_default_batch_size(100000), 128, "batch 128 on many rows");
 	is_int(hb_default_batch_size(700), 32, "700 rows: 35, as a power of two 32");
