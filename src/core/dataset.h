@@ -28,11 +28,11 @@ typedef enum HbTask
 
 typedef enum HbColumnKind
 {
-	HB_COLUMN_FLOAT = 0,	/* one float32; NaN: missing */
-	HB_COLUMN_DOUBLE = 1,	/* one float64; NaN: missing */
+	HB_COLUMN_FLOAT = 0,    /* one float32; NaN: missing */
+	HB_COLUMN_DOUBLE = 1,   /* one float64; NaN: missing */
 	HB_COLUMN_CATEGORY = 2, /* one uint16 code */
-	HB_COLUMN_BYTES = 3,	/* length uint8, one mean and scale for all */
-	HB_COLUMN_FLOATS = 4	/* length float32, one mean and scale for all */
+	HB_COLUMN_BYTES = 3,    /* length uint8, one mean and scale for all */
+	HB_COLUMN_FLOATS = 4    /* length float32, one mean and scale for all */
 } HbColumnKind;
 
 /* Codes of a category column: 0..levels-1, then these two. */
@@ -53,20 +53,20 @@ typedef enum HbMissingFlag
 
 typedef struct HbColumn
 {
-	int32_t kind;		   /* HbColumnKind */
-	int32_t length;		   /* elements in the record; 1 for scalars */
+	int32_t kind;           /* HbColumnKind */
+	int32_t length;         /* elements in the record; 1 for scalars */
 	uint32_t record_offset; /* bytes from the start of the record, naturally aligned */
-	uint32_t input_offset;	/* first input of the model */
-	uint32_t input_width;	/* inputs: 1 (+1 with indicator), levels (+1 null, +1 other), or length */
-	int32_t levels;			/* category: number of levels */
-	uint8_t indicator;		/* number: a last input is 1 where the value is missing, else 0;
+	uint32_t input_offset;  /* first input of the model */
+	uint32_t input_width; /* inputs: 1 (+1 with indicator), levels (+1 null, +1 other), or length */
+	int32_t levels;       /* category: number of levels */
+	uint8_t indicator;    /* number: a last input is 1 where the value is missing, else 0;
 							 * for arrays and bytea too */
-	uint8_t null_input;		/* category: an input after the levels for NULL */
-	uint8_t other_input;	/* category: an input after that for all other values */
-	uint8_t flag;			/* arrays and bytea: HbMissingFlag */
-	float clip;				/* |z| is cut to this; 0: never */
+	uint8_t null_input;   /* category: an input after the levels for NULL */
+	uint8_t other_input;  /* category: an input after that for all other values */
+	uint8_t flag;         /* arrays and bytea: HbMissingFlag */
+	float clip;           /* |z| is cut to this; 0: never */
 	double mean;
-	double scale;			/* 1 / standard deviation */
+	double scale; /* 1 / standard deviation */
 } HbColumn;
 
 /*
@@ -83,22 +83,22 @@ typedef struct HbDatasetHeader
 	uint32_t magic;
 	uint32_t version;
 	uint64_t total_bytes;
-	uint32_t task;		  /* HbTask */
-	uint32_t outputs;	  /* classes; 1 for regression */
+	uint32_t task;    /* HbTask */
+	uint32_t outputs; /* classes; 1 for regression */
 	uint32_t columns;
-	uint32_t inputs;	  /* model inputs after encoding */
+	uint32_t inputs; /* model inputs after encoding */
 	uint32_t record_bytes;
 	uint32_t reserved;
-	uint64_t rows;		  /* records */
+	uint64_t rows; /* records */
 	uint64_t rows_train;
 	uint64_t rows_validation;
 	uint64_t rows_test;
 	uint64_t columns_offset; /* HbColumn[columns] */
 	uint64_t records_offset; /* rows * record_bytes */
 	uint64_t targets_offset; /* rows * float32 (standardised) or uint32 (class) */
-	uint64_t order_offset;	 /* uint32[rows_train + rows_validation + rows_test] */
-	double target_mean;		 /* regression: of the training rows, in the target's own unit */
-	double target_scale;	 /* regression: standard deviation of the training rows */
+	uint64_t order_offset;   /* uint32[rows_train + rows_validation + rows_test] */
+	double target_mean;      /* regression: of the training rows, in the target's own unit */
+	double target_scale;     /* regression: standard deviation of the training rows */
 } HbDatasetHeader;
 
 /* A mapped data set; pointers into the mapping. */
@@ -108,7 +108,7 @@ typedef struct HbDataset
 	const HbColumn *columns;
 	const unsigned char *records;
 	const void *targets;
-	const uint32_t *train;		/* row numbers */
+	const uint32_t *train; /* row numbers */
 	const uint32_t *validation;
 	const uint32_t *test;
 } HbDataset;
@@ -148,7 +148,8 @@ typedef struct HbEncoder
 } HbEncoder;
 
 /* Writes encoder->inputs floats; the tail up to padded (0: none) is zeroed. */
-extern void hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t padded);
+extern void
+hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t padded);
 
 /* Encodes the rows numbered rows[0..n-1] into out[n][padded] (padded >= inputs, zero-filled). */
 extern void hb_encode_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows,

@@ -25,7 +25,7 @@ typedef struct HbHost
 /* malloc-backed host that is never interrupted. */
 extern const HbHost hb_host_malloc;
 
-extern void *hb_alloc(const HbHost *host, size_t size); /* zeroed; NULL when out of memory */
+extern void *hb_alloc(const HbHost *host, size_t size);    /* zeroed; NULL when out of memory */
 extern void hb_release(const HbHost *host, void *pointer); /* NULL is allowed */
 extern char *hb_strdup(const HbHost *host, const char *text);
 

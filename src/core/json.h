@@ -28,12 +28,12 @@ struct HbJson
 {
 	HbJsonType type;
 	bool boolean;
-	double number;		/* NUMBER; infinite where the numeric does not fit a double */
+	double number;      /* NUMBER; infinite where the numeric does not fit a double */
 	const char *string; /* STRING */
-	int count;			/* ARRAY and OBJECT: members */
+	int count;          /* ARRAY and OBJECT: members */
 	int capacity;
-	HbJson **items;		/* members */
-	const char **keys;	/* OBJECT: their names */
+	HbJson **items;    /* members */
+	const char **keys; /* OBJECT: their names */
 };
 
 /* Constructors return NULL when out of memory; so do add functions given a NULL value. */

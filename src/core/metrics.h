@@ -58,9 +58,10 @@ typedef struct HbMetrics
  * (hinge: one score where outputs = 2 still comes as two columns, -s/2 and s/2), labels 0..outputs-1.
  * weight: NULL or n row weights.
  */
-extern bool hb_metrics_classification(const HbHost *host, const float *scores, const uint32_t *labels,
-									  const float *weight, size_t n, uint32_t outputs, bool calibrated,
-									  HbMetrics *out, HbStatus *status);
+extern bool
+hb_metrics_classification(const HbHost *host, const float *scores, const uint32_t *labels,
+						  const float *weight, size_t n, uint32_t outputs, bool calibrated,
+						  HbMetrics *out, HbStatus *status);
 
 /* prediction and target in any unit; scale turns them into the target's own unit. */
 extern bool hb_metrics_regression(const float *prediction, const float *target, const float *weight,

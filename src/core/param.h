@@ -19,7 +19,7 @@ typedef enum HbParamType
 /* A parameter is active where its parent is active and has one of these values. */
 typedef struct HbParamWhen
 {
-	const char *parent;		   /* NULL: always active */
+	const char *parent;        /* NULL: always active */
 	const char *const *values; /* NULL-terminated; numbers as text ("2") */
 } HbParamWhen;
 
@@ -30,8 +30,10 @@ typedef struct HbParamCase
 	double low;
 	double high;
 	bool log;
-	const char *const *choices; /* default space is a list of these, NULL-terminated; else low..high */
-	double default_value; /* number, or for a categorical the index in HbParamDecl.choices; NaN: depends on the
+	const char *const
+		*choices; /* default space is a list of these, NULL-terminated; else low..high */
+	double
+		default_value; /* number, or for a categorical the index in HbParamDecl.choices; NaN: depends on the
 						   * table (batch_size, loss) or on another parameter (default_parameter) */
 } HbParamCase;
 
@@ -40,13 +42,14 @@ typedef struct HbParamDecl
 	const char *name;
 	HbParamType type;
 	const char *const *choices; /* categorical: every legal value, NULL-terminated */
-	double legal_low;			/* numbers: what training accepts, inclusive */
+	double legal_low;           /* numbers: what training accepts, inclusive */
 	double legal_high;
 	bool in_default_space; /* false: at its default unless a user's space names it */
 	const HbParamCase *cases;
 	int ncases;
 	const char *description; /* for hyperband_models(), a phrase with the unit */
-	const char *default_parameter; /* not NULL: the default is this parameter's value, default_value NaN */
+	const char
+		*default_parameter; /* not NULL: the default is this parameter's value, default_value NaN */
 } HbParamDecl;
 
 #define HB_MAX_PARAMS 32

@@ -39,8 +39,8 @@ typedef struct HbStatus
 extern void hb_status_init(HbStatus *status);
 
 /* Records an error and returns false, so that callers can write "return hb_fail(...)". */
-extern bool hb_fail(HbStatus *status, const char *sqlstate, const char *format, ...)
-	HB_PRINTF(3, 4);
+extern bool
+hb_fail(HbStatus *status, const char *sqlstate, const char *format, ...) HB_PRINTF(3, 4);
 
 /* Adds a detail or a hint to a recorded error; each returns false for the same reason. */
 extern bool hb_fail_detail(HbStatus *status, const char *format, ...) HB_PRINTF(2, 3);

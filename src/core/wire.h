@@ -27,11 +27,11 @@
 
 typedef enum HbFrameType
 {
-	HB_FRAME_HELLO = 1,	 /* trainer: HbHello */
-	HB_FRAME_JOB = 2,	 /* supervisor: HbJob */
-	HB_FRAME_CURVE = 3,	 /* trainer: HbCurvePoint */
-	HB_FRAME_RESULT = 4, /* trainer: HbJobResult */
-	HB_FRAME_FAILURE = 5, /* trainer: job id and HbStatus; the job is over */
+	HB_FRAME_HELLO = 1,    /* trainer: HbHello */
+	HB_FRAME_JOB = 2,      /* supervisor: HbJob */
+	HB_FRAME_CURVE = 3,    /* trainer: HbCurvePoint */
+	HB_FRAME_RESULT = 4,   /* trainer: HbJobResult */
+	HB_FRAME_FAILURE = 5,  /* trainer: job id and HbStatus; the job is over */
 	HB_FRAME_HEARTBEAT = 6 /* trainer: job id; at least every second while it works */
 } HbFrameType;
 
@@ -58,8 +58,9 @@ extern void hb_write_bytes(HbWriter *writer, const void *bytes, size_t length);
 extern void hb_write_u32(HbWriter *writer, uint32_t value);
 extern void hb_write_u64(HbWriter *writer, uint64_t value);
 extern void hb_write_f64(HbWriter *writer, double value);
-extern void hb_write_string(HbWriter *writer, const char *text);			  /* u32 length, bytes */
-extern void hb_write_blob(HbWriter *writer, const void *bytes, size_t length); /* u64 length, bytes */
+extern void hb_write_string(HbWriter *writer, const char *text); /* u32 length, bytes */
+extern void
+hb_write_blob(HbWriter *writer, const void *bytes, size_t length); /* u64 length, bytes */
 /* Reserve a frame header / set its length when the payload is complete. */
 extern void hb_frame_begin(HbWriter *writer, HbFrameType type);
 extern void hb_frame_end(HbWriter *writer);

@@ -63,8 +63,9 @@ configure_members(const HbFamily *family, HbCohort *cohort, HbStatus *status)
 
 		member->trial = &cohort->job->trials[i];
 		hb_network_configure(family, &problem, member->trial->params, &member->training);
-		if (!family->check(family, &problem, member->trial->params, (HbMetricId) cohort->job->metric,
-						   cohort->job->max_resource == 0, status))
+		if (!family->check(family, &problem, member->trial->params,
+						   (HbMetricId) cohort->job->metric, cohort->job->max_resource == 0,
+						   status))
 			return false;
 		if (member->training.batch_size != cohort->members[0].training.batch_size)
 			return hb_fail(status, HB_ERR_INTERNAL, "trials of one job have different batch sizes");

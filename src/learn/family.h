@@ -34,7 +34,7 @@ typedef struct HbProblem
 {
 	HbTask task;
 	uint32_t inputs;
-	uint32_t outputs;	 /* classes; 1 for regression */
+	uint32_t outputs;    /* classes; 1 for regression */
 	uint64_t rows_train; /* 0: not known yet */
 } HbProblem;
 
@@ -54,16 +54,17 @@ struct HbFamily
 	double (*cost)(const HbFamily *family, const HbProblem *problem, const double *params);
 	/* Rejects combinations with 22023 or 0A000: hinge on regression, cosine without a horizon,
 	 * log_loss of hinge. */
-	bool (*check)(const HbFamily *family, const HbProblem *problem, const double *params, HbMetricId metric, bool infinite_horizon,
-				  HbStatus *status);
-	bool (*train)(const HbFamily *family, const HbTrainContext *context, const HbJob *job, HbJobResult *result,
-				  HbStatus *status);
+	bool (*check)(const HbFamily *family, const HbProblem *problem, const double *params,
+				  HbMetricId metric, bool infinite_horizon, HbStatus *status);
+	bool (*train)(const HbFamily *family, const HbTrainContext *context, const HbJob *job,
+				  HbJobResult *result, HbStatus *status);
 	/* Decodes a checkpoint or a model into memory of its own; XX001 where its length, version or checksum is wrong. */
 	HbModel *(*open)(const HbHost *host, const void *bytes, size_t length, HbStatus *status);
 	void (*close)(HbModel *model);
 	/* inputs[n][stride] to scores[n][outputs]: probabilities, or raw scores when not calibrated (hinge), or the
 	 * standardised prediction. Plain C: it runs in ordinary backends. */
-	void (*predict)(const HbModel *model, const float *inputs, size_t n, size_t stride, float *scores);
+	void (*predict)(const HbModel *model, const float *inputs, size_t n, size_t stride,
+					float *scores);
 };
 
 /* What an open model says of itself. */
@@ -94,8 +95,8 @@ extern bool hb_checkpoint_check(const void *bytes, size_t length, HbStatus *stat
  * hb_default_batch_size once the rows are known), and the value that a parameter takes where the
  * search space does not name it: the default of its first matching case, NaN where inactive.
  */
-extern HbJson *hb_family_default_space(const HbHost *host, const HbFamily *family,
-									   const HbProblem *problem);
+extern HbJson *
+hb_family_default_space(const HbHost *host, const HbFamily *family, const HbProblem *problem);
 
 /* 128, at most max(16, n/20) as a power of two. */
 extern uint32_t hb_default_batch_size(uint64_t rows_train);
@@ -104,14 +105,14 @@ extern uint32_t hb_default_batch_size(uint64_t rows_train);
  * A configuration (JSON object of parameter values) to the dense vector that trainers take. Absent parameters
  * get their defaults; unknown names, wrong types and values outside the legal range are 22023.
  */
-extern bool hb_family_resolve(const HbFamily *family, const HbProblem *problem, const HbJson *config,
-							  double params[HB_MAX_PARAMS], HbStatus *status);
+extern bool hb_family_resolve(const HbFamily *family, const HbProblem *problem,
+							  const HbJson *config, double params[HB_MAX_PARAMS], HbStatus *status);
 
 /* Checks one value, or both ends of a range, that a search space may give to a parameter; 22023. An unknown name
  * reads: unrecognized search space parameter "lrr"; HINT lists the family's parameters. */
 extern bool hb_family_check_value(const HbFamily *family, const char *name, const HbJson *value,
 								  HbStatus *status);
-extern bool hb_family_check_range(const HbFamily *family, const char *name, bool integer, double low,
-								  double high, HbStatus *status);
+extern bool hb_family_check_range(const HbFamily *family, const char *name, bool integer,
+								  double low, double high, HbStatus *status);
 
 #endif /* HB_FAMILY_H */

@@ -47,7 +47,7 @@ typedef struct HbStudyRow
 {
 	int64 study_id;
 	Oid owner;
-	char *kind;	 /* table, function, external */
+	char *kind;  /* table, function, external */
 	char *state; /* queued, running, done, failed, cancelled */
 	char *name;
 	char *relation;
@@ -55,7 +55,7 @@ typedef struct HbStudyRow
 	char *objective;
 	char *target;
 	char **features; /* NULL-terminated; NULL: every column but keys */
-	char *task;		 /* classification, regression; NULL: decided while loading */
+	char *task;      /* classification, regression; NULL: decided while loading */
 	char *model;
 	char *metric; /* NULL: decided while loading */
 	char *direction;
@@ -83,7 +83,7 @@ typedef struct HbStudyRow
 	int64 resource_planned;
 	int64 resource_spent;
 	int64 best_trial_id; /* 0: NULL */
-	double best_loss;	 /* NaN: NULL */
+	double best_loss;    /* NaN: NULL */
 	bool cancel_requested;
 	int64 system_identifier;
 	char *sqlstate;
@@ -91,7 +91,7 @@ typedef struct HbStudyRow
 	char *detail;
 	char *hint;
 	TimestampTz created_at;
-	TimestampTz started_at;	 /* 0: NULL */
+	TimestampTz started_at;  /* 0: NULL */
 	TimestampTz finished_at; /* 0: NULL */
 } HbStudyRow;
 
@@ -108,9 +108,9 @@ extern bool hb_study_mark_running(int64 study_id);
 /* running, queued, failed, cancelled -> queued, clears the error and cancel_requested, takes this system's identifier. */
 extern void hb_study_requeue(int64 study_id);
 /* What loading found out. */
-extern void hb_study_loaded(int64 study_id, const char *task, const char *metric, const char *direction,
-							char **features, int64 rows_train, int64 rows_validation,
-							int64 rows_skipped, bytea *fingerprint);
+extern void hb_study_loaded(int64 study_id, const char *task, const char *metric,
+							const char *direction, char **features, int64 rows_train,
+							int64 rows_validation, int64 rows_skipped, bytea *fingerprint);
 extern void hb_study_set_versions(int64 study_id, Jsonb *versions);
 extern void hb_study_set_search_space(int64 study_id, Jsonb *search_space);
 /* done, failed or cancelled; error is NULL unless failed. Unfinished trials become cancelled. */
@@ -131,11 +131,12 @@ typedef struct HbTrialRow
 	int rung; /* -1 before the first evaluation (NULL in the table) */
 	int64 resource;
 	int attempt;
-	double loss;	 /* NaN: NULL */
+	double loss;     /* NaN: NULL */
 	double tie_loss; /* metrics: log_loss or the square of rmse */
-	bool begun;		 /* asha: its start is in the study's log */
-	Jsonb *metrics;	 /* at its last rung; NULL before the first */
-	bool undecided;	 /* its evaluation at rung has promoted NULL and the rung is not the bracket's last */
+	bool begun;      /* asha: its start is in the study's log */
+	Jsonb *metrics;  /* at its last rung; NULL before the first */
+	bool
+		undecided; /* its evaluation at rung has promoted NULL and the rung is not the bracket's last */
 } HbTrialRow;
 
 /* Brackets that are there already stay; cost: of the whole plan so far. */
@@ -158,15 +159,15 @@ extern void hb_trials_fail(int64 study_id, int n, const int64 *trial_ids, const 
 typedef struct HbTrialRecord
 {
 	int64 trial_id;
-	int attempt;		 /* the fence: a stale one is ignored */
+	int attempt; /* the fence: a stale one is ignored */
 	const HbTrialResult *result;
-	int rung;			 /* >= 0: an evaluation at this rung; -1: it stands between two rungs */
+	int rung; /* >= 0: an evaluation at this rung; -1: it stands between two rungs */
 	bool last_rung;
-	bool keep_state;	 /* store result->state as its checkpoint */
-	int64 drop_below;	 /* delete this trial's checkpoints at resources below this ... */
+	bool keep_state;     /* store result->state as its checkpoint */
+	int64 drop_below;    /* delete this trial's checkpoints at resources below this ... */
 	int64 keep_resource; /* ... except the one at this resource (the incumbent's); -1: none */
-	bool from_scratch;	 /* it cost its whole resource, not the difference to the last result */
-	int64 seq;			 /* asha: the result's position in the log; 0: none */
+	bool from_scratch;   /* it cost its whole resource, not the difference to the last result */
+	int64 seq;           /* asha: the result's position in the log; 0: none */
 } HbTrialRecord;
 
 /*
@@ -182,7 +183,8 @@ extern int hb_results_store(int64 study_id, HbMetricId metric, int n, const HbTr
  */
 extern void hb_decisions_store(int64 study_id, int n, const HbDecision *decisions,
 							   const int64 *trial_ids, int64 incumbent_trial_id, int64 seq);
-extern void hb_curve_store(int64 study_id, int n, const int64 *trial_ids, const HbCurvePoint *points);
+extern void
+hb_curve_store(int64 study_id, int n, const int64 *trial_ids, const HbCurvePoint *points);
 
 /* Checkpoints: at most 16 MB a row. NULL where there is none at that resource. */
 extern void *hb_checkpoint_get(int64 trial_id, int64 resource, size_t *length);
@@ -192,8 +194,8 @@ extern void hb_checkpoint_delete(int64 trial_id, int64 resource);
  * Winner: trial id and resource of the best evaluation (hb_result_better), completed: of those alone that completed, at
  * their last rung; false when there is none.
  */
-extern bool hb_best_evaluation(int64 study_id, bool completed, int64 *trial_id, int64 *number, int *rung,
-							   int64 *resource, double *loss, double *tie_loss);
+extern bool hb_best_evaluation(int64 study_id, bool completed, int64 *trial_id, int64 *number,
+							   int *rung, int64 *resource, double *loss, double *tie_loss);
 
 /* catalog_progress.c: the study's row of view progress; false where there is none. Numbers that are NULL: NaN or 0. */
 typedef struct HbProgressRow
@@ -227,9 +229,9 @@ typedef struct HbModelRow
 	int64 trial_id; /* 0: NULL */
 	char *family;
 	char *task;
-	char **features;	  /* NULL-terminated */
+	char **features;      /* NULL-terminated */
 	char **feature_types; /* format_type_be */
-	char **labels;		  /* NULL for regression */
+	char **labels;        /* NULL for regression */
 	Jsonb *encoder;
 	char *metric;
 	double loss;
@@ -244,7 +246,8 @@ typedef struct HbModelRow
 } HbModelRow;
 
 /* Stores bytes in chunks and the row with the next version; returns model_id. make_current moves is_current. */
-extern int64 hb_model_insert(HbModelRow *model, const void *bytes, size_t length, bool make_current);
+extern int64
+hb_model_insert(HbModelRow *model, const void *bytes, size_t length, bool make_current);
 /* version 0: the current one. NULL where there is none. */
 extern HbModelRow *hb_model_get(Oid owner, const char *name, int version);
 extern HbModelRow *hb_model_get_by_id(int64 model_id);
@@ -256,11 +259,12 @@ extern Oid *hb_model_granting_owners(const char *name, Oid role, int *n);
 extern Oid *hb_model_owners(const char *name, int *n);
 /* Whether there is a study of that name whose owner is role or a role that it has the privileges of. */
 extern bool hb_study_named(const char *name, Oid role);
-extern bool hb_model_promote(Oid owner, const char *name, int version); /* false: it was current already */
+extern bool
+hb_model_promote(Oid owner, const char *name, int version); /* false: it was current already */
 /* version 0: all. Returns versions deleted. Without the current version the latest left becomes current; with the last
  * one go the grants. */
 extern int hb_model_delete(Oid owner, const char *name, int version);
-extern bool hb_model_exists(Oid owner, const char *name, int version);	/* 0: any version */
+extern bool hb_model_exists(Oid owner, const char *name, int version); /* 0: any version */
 extern void hb_grant_insert(Oid owner, const char *name, Oid grantee);
 extern bool hb_grant_delete(Oid owner, const char *name, Oid grantee);
 /* Bumped in every session, by a relation cache invalidation, when models or grants change. */

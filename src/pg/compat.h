@@ -14,7 +14,7 @@
 #include "utils/acl.h"
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_namespace.h"
-#define hb_namespace_aclcheck(oid, role, mode) \
+#define hb_namespace_aclcheck(oid, role, mode)                                                     \
 	object_aclcheck(NamespaceRelationId, (oid), (role), (mode))
 #else
 #define hb_namespace_aclcheck(oid, role, mode) pg_namespace_aclcheck((oid), (role), (mode))
@@ -22,7 +22,7 @@
 
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_proc.h"
-#define hb_function_aclcheck(oid, role, mode) \
+#define hb_function_aclcheck(oid, role, mode)                                                      \
 	object_aclcheck(ProcedureRelationId, (oid), (role), (mode))
 #else
 #define hb_function_aclcheck(oid, role, mode) pg_proc_aclcheck((oid), (role), (mode))
@@ -31,7 +31,7 @@
 /* 17 renamed the database check, too, and gave WaitEventSets a resource owner. */
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_database.h"
-#define hb_database_aclcheck(oid, role, mode) \
+#define hb_database_aclcheck(oid, role, mode)                                                      \
 	object_aclcheck(DatabaseRelationId, (oid), (role), (mode))
 #else
 #define hb_database_aclcheck(oid, role, mode) pg_database_aclcheck((oid), (role), (mode))

@@ -41,8 +41,11 @@ typedef struct HbExternal
 	HbSpace *space;
 	bool asha;
 	bool racing;
+	bool pinned;     /* never forgotten to make room: an evaluator's own */
 	bool sequential; /* brackets one after another: the sampler learns from the waves before */
 	HbSamplerMemo memo;
+	struct HbWarm *warm; /* another study that this one goes on from; NULL: none */
+	int64 warm_trials;   /* so many trials take its best configurations */
 	MemoryContext context;
 	struct HbExternal *next;
 } HbExternal;

@@ -8,6 +8,7 @@
 #include "pg.h"
 
 #include "pg/external.h"
+#include "pg/run.h"
 
 /* The trials that a study without end may have. */
 #define NO_LIMIT ((int64) PG_INT32_MAX)
@@ -78,6 +79,25 @@ before_wave(const HbExternal *study, const HbPlanBracket *bracket)
 	return bracket->first_number - 1;
 }
 
+/* Another study's results, then this one's up to a trial, in order of numbers. */
+static void
+observe(const HbExternal *study, int64 last, HbSampleRequest *request)
+{
+	int before = study->warm ? study->warm->nobservations : 0;
+	HbObservation *own;
+	HbObservation *all;
+	int n;
+
+	own = hb_observations_get(study->study_id, last, &n);
+	all = palloc(sizeof(HbObservation) * Max(before + n, 1));
+	if (before > 0)
+		memcpy(all, study->warm->observations, sizeof(HbObservation) * before);
+	if (n > 0)
+		memcpy(all + before, own, sizeof(HbObservation) * n);
+	request->observations = all;
+	request->nobservations = before + n;
+}
+
 /* What is known of earlier trials, for a sampler that learns. */
 static void
 fill_request(const HbExternal *study, const HbPlanBracket *bracket, HbSampleRequest *request)
@@ -86,7 +106,7 @@ fill_request(const HbExternal *study, const HbPlanBracket *bracket, HbSampleRequ
 
 	if (study->sequential)
 		last = before_wave(study, bracket);
-	request->observations = hb_observations_get(study->study_id, last, &request->nobservations);
+	observe(study, last, request);
 	request->pending = hb_pending_get(study->study_id, study->sequential ? last : 0,
 									  study->sequential, &request->npending);
 	request->multi_fidelity = false;
@@ -103,6 +123,7 @@ sample(HbExternal *study, const HbPlanBracket *bracket, int64 number)
 							   .space = study->space,
 							   .seed = study->seed,
 							   .number = number,
+							   .warm_trials = study->warm_trials,
 							   .seen = config_seen,
 							   .seen_context = study,
 							   .memo = &study->memo,
@@ -110,6 +131,8 @@ sample(HbExternal *study, const HbPlanBracket *bracket, int64 number)
 	HbStatus status;
 	HbJson *config;
 
+	if (number <= study->warm_trials)
+		return hb_json_to_jsonb(study->warm->configs[number - 1]);
 	hb_status_init(&status);
 	if (study->sampler->learns)
 		fill_request(study, bracket, &request);

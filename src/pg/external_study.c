@@ -17,6 +17,7 @@
 #include "pg/external.h"
 #include "pg/launch.h"
 #include "pg/request.h"
+#include "pg/run.h"
 
 PG_FUNCTION_INFO_V1(hyperband_create_study);
 PG_FUNCTION_INFO_V1(hyperband_minimize);
@@ -137,6 +138,18 @@ build_plan(HbExternal *e, const HbStudyRow *study, const HbOptions *options)
 	}
 }
 
+/* As of a table's study: at most a share of 1/eta of the first bracket. */
+static void
+build_warm_start(HbExternal *e, const HbStudyRow *study, int64 id)
+{
+	int64 share = Max(e->plan.brackets[0].trials / e->plan.eta, 1);
+
+	if (id == 0)
+		return;
+	e->warm = hb_warm_read_for(id, e->space, study);
+	e->warm_trials = Min(share, e->warm->nconfigs);
+}
+
 /* Fills in what follows from the study's row; in CurrentMemoryContext. */
 static void
 build_external(HbExternal *e, const HbStudyRow *study)
@@ -164,6 +177,7 @@ build_external(HbExternal *e, const HbStudyRow *study)
 	e->racing = strcmp(e->scheduler->name, "racing") == 0;
 	build_plan(e, study, &options);
 	e->sequential = e->sampler->learns && (e->plan.nbrackets > 1 || e->request.infinite);
+	build_warm_start(e, study, options.warm_start);
 }
 
 /* ---- studies that this session has met, the last one first ---- */
@@ -187,12 +201,14 @@ static void
 forget_oldest(void)
 {
 	HbExternal *study = remembered;
+	HbExternal *oldest = NULL;
 	int n = 0;
 
-	while (study != NULL && ++n < HB_REMEMBERED_STUDIES)
-		study = study->next;
-	if (study != NULL)
-		hb_external_forget(study);
+	for (; study != NULL; study = study->next)
+		if (!study->pinned && ++n >= HB_REMEMBERED_STUDIES)
+			oldest = study;
+	if (oldest != NULL)
+		hb_external_forget(oldest);
 }
 
 static HbExternal *
@@ -322,8 +338,11 @@ make_study(HbStudyRow *study)
 {
 	HbExternal e = {0};
 	HbCatalogScope scope;
+	HbOptions options;
 	int64 study_id;
 
+	hb_options_parse_for(study->options, HB_OPTIONS_WORKERS, &options);
+	hb_warm_check(options.warm_start);
 	build_external(&e, study);
 	study->n_trials = (int) e.request.n_trials;
 	study->resource_planned = e.request.infinite && e.request.n_trials == 0 ? 0 : e.plan.cost;

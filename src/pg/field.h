@@ -37,7 +37,7 @@ extern int hb_field_floats(Oid type, Datum value, const char *column, int expect
 typedef struct HbFieldColumn
 {
 	char *name;
-	Oid type;		  /* base type */
+	Oid type; /* base type */
 	HbColumn column;
 	char **levels; /* category: column.levels names, in code order; NULL-terminated */
 } HbFieldColumn;
@@ -46,7 +46,7 @@ typedef struct HbFieldEncoder
 {
 	int ncolumns;
 	HbFieldColumn *fields; /* in feature order */
-	HbColumn *columns;	   /* the same, dense, for HbEncoder */
+	HbColumn *columns;     /* the same, dense, for HbEncoder */
 	uint32 inputs;
 	uint32 record_bytes;
 	double target_mean;

@@ -13,36 +13,37 @@ typedef struct HbLoadRequest
 	Oid relation;
 	const char *relation_name; /* for messages, when the relation is gone */
 	const char *target;
-	char **features; /* NULL-terminated; NULL: every column but target, primary key, identity, serial */
+	char **
+		features; /* NULL-terminated; NULL: every column but target, primary key, identity, serial */
 	const char *task; /* NULL: from the target */
 	double validation;
 	double test; /* options {"test": fraction}; 0: none */
 	int64 split_seed;
 	int64 sample_seed;
-	int64 max_rows;		 /* 0: all */
-	double clip;		 /* options {"clip": n}; 5 */
-	bool strict;		 /* options {"strict": true} */
+	int64 max_rows; /* 0: all */
+	double clip;    /* options {"clip": n}; 5 */
+	bool strict;    /* options {"strict": true} */
 	int max_categories;
-	int64 max_bytes;	 /* hyperband.max_data_memory */
+	int64 max_bytes; /* hyperband.max_data_memory */
 } HbLoadRequest;
 
 typedef struct HbLoadResult
 {
-	int fd;		   /* sealed, owned by the caller */
+	int fd; /* sealed, owned by the caller */
 	size_t length;
 	HbDataset dataset; /* mapped read-only in this process */
 	HbTask task;
-	char **features;	  /* those used, NULL-terminated */
+	char **features;      /* those used, NULL-terminated */
 	char **feature_types; /* format_type_be */
-	char **labels;		  /* classes in order; NULL for regression */
+	char **labels;        /* classes in order; NULL for regression */
 	int64 rows_train;
 	int64 rows_validation;
 	int64 rows_test;
 	int64 rows_skipped; /* NULL target */
 	bytea *fingerprint; /* order-independent digest of all rows and the column list */
-	bytea *split_key;	/* digest of relation name, features, split options and split_seed */
-	Jsonb *encoder;		/* for the model table: hb_encoder_to_jsonb */
-	char **notices;		/* NULL-terminated; what a user should know */
+	bytea *split_key;   /* digest of relation name, features, split options and split_seed */
+	Jsonb *encoder;     /* for the model table: hb_encoder_to_jsonb */
+	char **notices;     /* NULL-terminated; what a user should know */
 	double cpu_seconds;
 } HbLoadResult;
 
@@ -60,7 +61,8 @@ extern char **hb_load_check(const HbLoadRequest *request, List **notices);
 extern HbLoadResult *hb_load(const HbLoadRequest *request, MemoryContext result_context);
 
 /* Runs hb_load in a transaction of its own, READ ONLY under SECURITY_RESTRICTED_OPERATION, that ends by abort. For the supervisor. */
-extern HbLoadResult *hb_load_in_transaction(const HbLoadRequest *request, MemoryContext result_context);
+extern HbLoadResult *
+hb_load_in_transaction(const HbLoadRequest *request, MemoryContext result_context);
 
 extern void hb_load_free(HbLoadResult *result); /* unmaps and closes */
 

@@ -199,6 +199,8 @@ open_study(Work *work)
 	MemoryContextSwitchTo(work->context);
 	if (study == NULL)
 		proc_exit(0);
+	/* an objective may itself ask and tell other studies */
+	study->pinned = true;
 	return study;
 }
 
@@ -231,6 +233,13 @@ work_on(Work *work)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		/* what the objective did to tables, for autovacuum */
+		(void) pgstat_report_stat(false);
 		MemoryContextReset(work->scratch);
 		MemoryContextSwitchTo(work->scratch);
 		given = tell_and_ask(work, study);

@@ -218,7 +218,7 @@ static const OptionKey option_keys[] = {
 	{"n_trials", read_n_trials, HB_OPTIONS_SIMULATE},
 	{"budget", read_budget, HB_OPTIONS_SIMULATE},
 	{"epochs", read_epochs},
-	{"warm_start", read_warm_start},
+	{"warm_start", read_warm_start, HB_OPTIONS_TABLE | HB_OPTIONS_WORKERS},
 	{"split_column", NULL},
 	{"order_column", NULL},
 	{"group_column", NULL},

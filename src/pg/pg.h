@@ -15,14 +15,14 @@
 #include "core/status.h"
 
 /* module.c: settings, one table there. */
-extern int hb_guc_trainers;		   /* hyperband.trainers */
-extern int hb_guc_device;		   /* hyperband.device: HbDevice */
-extern int hb_guc_max_trainers;	   /* hyperband.max_trainers */
-extern int hb_guc_max_studies;	   /* hyperband.max_studies */
+extern int hb_guc_trainers;        /* hyperband.trainers */
+extern int hb_guc_device;          /* hyperband.device: HbDevice */
+extern int hb_guc_max_trainers;    /* hyperband.max_trainers */
+extern int hb_guc_max_studies;     /* hyperband.max_studies */
 extern int hb_guc_max_data_memory; /* hyperband.max_data_memory, kB */
 extern int hb_guc_trainer_memory;  /* hyperband.trainer_memory, kB */
 extern int hb_guc_max_categories;  /* hyperband.max_categories */
-extern int hb_guc_curve_flush;	   /* hyperband.curve_flush, ms */
+extern int hb_guc_curve_flush;     /* hyperband.curve_flush, ms */
 
 typedef enum HbDevice
 {
@@ -56,15 +56,15 @@ extern Jsonb *hb_json_to_jsonb(const HbJson *json);
 extern char *hb_json_to_text(const HbJson *json); /* as jsonb prints it */
 
 /* locks.c: session locks with advisory tags whose fourth field SQL cannot reach. All are released at process end. */
-extern bool hb_lock_study(int64 study_id);		 /* exclusively; false: another process holds it */
+extern bool hb_lock_study(int64 study_id); /* exclusively; false: another process holds it */
 extern void hb_unlock_study(int64 study_id);
-extern bool hb_study_is_held(int64 study_id);	 /* by a live supervisor */
-extern pid_t hb_study_holder(int64 study_id);	 /* 0: nobody */
-extern int hb_acquire_study_slot(void);			 /* 1..hyperband.max_studies of the cluster; 0: none free */
+extern bool hb_study_is_held(int64 study_id); /* by a live supervisor */
+extern pid_t hb_study_holder(int64 study_id); /* 0: nobody */
+extern int hb_acquire_study_slot(void); /* 1..hyperband.max_studies of the cluster; 0: none free */
 extern void hb_release_study_slot(int slot);
-extern int hb_acquire_trainer_slot(void);		 /* 1..hyperband.max_trainers; 0: none free */
+extern int hb_acquire_trainer_slot(void); /* 1..hyperband.max_trainers; 0: none free */
 extern void hb_release_trainer_slot(int slot);
-extern bool hb_lock_handover(bool wait);		 /* of this database, see launch.h */
+extern bool hb_lock_handover(bool wait); /* of this database, see launch.h */
 extern void hb_unlock_handover(void);
 
 #endif /* HB_PG_H */

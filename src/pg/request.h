@@ -76,8 +76,8 @@ extern int64 hb_plan_cost(const HbPlan *plan, bool from_scratch);
  * space_check.c: raises unless the search space parses and the family accepts every value, bound and choice
  * in it, and every choice alone goes with the task (-1: not known yet), metric (-1: the task's default) and horizon.
  */
-extern void hb_space_check(const HbFamily *family, Jsonb *space, int task, int metric,
-						   bool infinite);
+extern void
+hb_space_check(const HbFamily *family, Jsonb *space, int task, int metric, bool infinite);
 
 /* Of a configuration without a schedule on an infinite horizon. */
 #define HB_INFINITE_SCHEDULE "inverse_time"

@@ -83,9 +83,9 @@ typedef struct HbRun
 	/* what a unit of resource is */
 	bool by_rows;
 	bool by_folds;
-	bool from_scratch;    /* a rung's training does not go on from a checkpoint */
-	bool completed_wins;  /* see HbScheduler */
-	int64 epochs;         /* of each training, where from_scratch */
+	bool from_scratch;   /* a rung's training does not go on from a checkpoint */
+	bool completed_wins; /* see HbScheduler */
+	int64 epochs;        /* of each training, where from_scratch */
 
 	HbPlanRequest request;
 	HbPlan plan;
@@ -101,7 +101,7 @@ typedef struct HbRun
 	bool *stored; /* by number - 1: a checkpoint at the trial's resource is in the catalog */
 	HbIncumbent best;
 	HbStatus last_failure; /* why the last trial failed */
-	HbMetrics *metrics; /* folds, by number - 1: means of the pulls so far */
+	HbMetrics *metrics;    /* folds, by number - 1: means of the pulls so far */
 	HbStage stage;
 	HbResult *results; /* state.results, where the scheduler looks at them */
 	int64 results_capacity;
@@ -166,6 +166,10 @@ typedef struct HbWarm
 
 /* In run->context; needs run->space. Raises 42704 where the study is gone. */
 extern HbWarm *hb_warm_read(const HbRun *run);
+/* The same for a study that others train, in CurrentMemoryContext and a transaction of the caller's. */
+extern HbWarm *hb_warm_read_for(int64 id, const HbSpace *space, const HbStudyRow *study);
+/* The study of a warm start must have ended, so that the same call gives the same trials: 42704, 55000. 0: there is none. */
+extern void hb_warm_check(int64 id);
 
 /* train.c: sends the chunk's job to the slot. */
 extern void hb_train_send(HbRun *run, HbWork *work, HbSlot *slot);

@@ -67,7 +67,8 @@ hb_run_resolve(HbRun *run, int i)
 	hb_status_init(&status);
 	if (!hb_resolve_config(run->family, &run->problem, infinite,
 						   hb_json_from_jsonb(run->rows[i].config), run->params[i], &status) ||
-		!run->family->check(run->family, &run->problem, run->params[i], run->metric, infinite, &status))
+		!run->family->check(run->family, &run->problem, run->params[i], run->metric, infinite,
+							&status))
 		hb_raise(&status);
 	MemoryContextSwitchTo(caller);
 }

@@ -9,8 +9,10 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "pg/external.h"
 #include "pg/run.h"
@@ -61,14 +63,14 @@ hb_warm_rank(const HbObservation *observations, int n, int *nranked)
 
 /* Configurations of the new space among them. */
 static void
-hb_warm_configs(const HbRun *run, const HbWarmTrial *ranked, int nranked, HbWarm *warm)
+hb_warm_configs(const HbSpace *space, const HbWarmTrial *ranked, int nranked, HbWarm *warm)
 {
 	HbStatus status;
 	HbPoint point;
 	int i;
 
 	hb_status_init(&status);
-	if (!hb_point_init(&point, &hb_host_pg, run->space, &status))
+	if (!hb_point_init(&point, &hb_host_pg, space, &status))
 		hb_raise(&status);
 	warm->configs = palloc(sizeof(HbJson *) * Max(nranked, 1));
 	for (i = 0; i < nranked; i++)
@@ -132,45 +134,53 @@ hb_warm_same_space(const HbSpace *a, const HbSpace *b)
 	return true;
 }
 
+/* A loss compares with another's where both minimise the same; functions and outside workers name no metric. */
 static bool
-hb_warm_comparable(const HbRun *run, const HbStudyRow *other)
+hb_warm_same_text(const char *a, const char *b)
 {
-	HbStatus status;
-	HbSpace *space;
-
-	if (!other->metric || strcmp(other->metric, hb_metrics[run->metric].name) != 0)
-		return false;
-	hb_status_init(&status);
-	space = hb_space_parse(&hb_host_pg, hb_json_from_jsonb(other->search_space), &status);
-	if (!space)
-		hb_raise(&status);
-	return hb_warm_same_space(run->space, space);
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-HbWarm *
-hb_warm_read(const HbRun *run)
+static bool
+hb_warm_comparable(const HbSpace *space, const HbStudyRow *other)
 {
-	int64 id = run->options.warm_start;
-	MemoryContext caller = MemoryContextSwitchTo(run->context);
-	HbWarm *warm = palloc0(sizeof(HbWarm));
-	HbObservation *observations = NULL;
-	HbTransaction transaction;
-	HbStudyRow *other;
-	HbWarmTrial *ranked;
-	int nranked;
-	int n = 0;
-	int i;
+	HbStatus status;
+	HbSpace *other_space;
 
-	hb_transaction_begin(&transaction);
-	other = hb_study_get(id);
-	if (other == NULL || !has_privs_of_role(run->study->owner, other->owner))
+	if (!other->search_space)
+		return false;
+	hb_status_init(&status);
+	other_space = hb_space_parse(&hb_host_pg, hb_json_from_jsonb(other->search_space), &status);
+	if (!other_space)
+		hb_raise(&status);
+	return hb_warm_same_space(space, other_space);
+}
+
+/* The other study, in a catalog scope; its owner's privileges must be among those of role. */
+static HbStudyRow *
+hb_warm_study(int64 id, Oid role)
+{
+	HbStudyRow *other = hb_study_get(id);
+
+	if (other == NULL || !has_privs_of_role(role, other->owner))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("study %lld does not exist", (long long) id)));
-	observations = hb_observations_get(id, PG_INT32_MAX, &n);
-	hb_transaction_commit(&transaction);
+	return other;
+}
+
+/* same_loss: both studies minimise the same figure. Takes the observations over. */
+static HbWarm *
+hb_warm_build(const HbSpace *space, const HbStudyRow *other, bool same_loss,
+			  HbObservation *observations, int n)
+{
+	HbWarm *warm = palloc0(sizeof(HbWarm));
+	HbWarmTrial *ranked;
+	int nranked;
+	int i;
+
 	ranked = hb_warm_rank(observations, n, &nranked);
-	hb_warm_configs(run, ranked, nranked, warm);
-	if (other->search_space && hb_warm_comparable(run, other))
+	hb_warm_configs(space, ranked, nranked, warm);
+	if (same_loss && hb_warm_comparable(space, other))
 	{
 		warm->observations = observations;
 		warm->nobservations = n;
@@ -179,6 +189,64 @@ hb_warm_read(const HbRun *run)
 		for (i = 0; i < n; i++)
 			warm->observations[i].number -= PG_INT32_MAX;
 	}
+	return warm;
+}
+
+void
+hb_warm_check(int64 id)
+{
+	HbCatalogScope scope;
+	HbStudyRow *other;
+
+	if (id == 0)
+		return;
+	hb_catalog_enter(&scope);
+	other = hb_warm_study(id, GetUserId());
+	hb_catalog_leave(&scope);
+	if (strcmp(other->state, "queued") == 0 || strcmp(other->state, "running") == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("study %lld has not ended", (long long) id),
+						errhint("Wait for it with hyperband_wait().")));
+}
+
+HbWarm *
+hb_warm_read(const HbRun *run)
+{
+	int64 id = run->options.warm_start;
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+	HbObservation *observations = NULL;
+	HbTransaction transaction;
+	HbStudyRow *other;
+	HbWarm *warm;
+	int n = 0;
+
+	hb_transaction_begin(&transaction);
+	other = hb_warm_study(id, run->study->owner);
+	observations = hb_observations_get(id, PG_INT32_MAX, &n);
+	hb_transaction_commit(&transaction);
+	warm = hb_warm_build(run->space, other,
+						 hb_warm_same_text(other->metric, hb_metrics[run->metric].name),
+						 observations, n);
 	MemoryContextSwitchTo(caller);
 	return warm;
+}
+
+HbWarm *
+hb_warm_read_for(int64 id, const HbSpace *space, const HbStudyRow *study)
+{
+	HbObservation *observations;
+	HbCatalogScope scope;
+	HbStudyRow *other;
+	bool same_loss;
+	int n = 0;
+
+	/* a background worker that opens a study has none */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	hb_catalog_enter(&scope);
+	other = hb_warm_study(id, study->owner);
+	observations = hb_observations_get(id, PG_INT32_MAX, &n);
+	hb_catalog_leave(&scope);
+	PopActiveSnapshot();
+	same_loss = other->metric == NULL && hb_warm_same_text(other->direction, study->direction);
+	return hb_warm_build(space, other, same_loss, observations, n);
 }

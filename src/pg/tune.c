@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "options.h"
 #include "request.h"
+#include "run.h"
 #include "tune/sampler.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -369,28 +370,6 @@ read_plan(FunctionCallInfo fcinfo, TuneRequest *request)
 		study->resource_planned = hb_plan_cost(&plan, strcmp(study->resource, "rows") == 0);
 }
 
-/* The study of a warm start must have ended, so that the same call gives the same trials. */
-static void
-check_warm_start(const TuneRequest *request)
-{
-	int64 id = request->options.warm_start;
-	HbCatalogScope scope;
-	HbStudyRow *other;
-
-	if (id == 0)
-		return;
-	hb_catalog_enter(&scope);
-	other = hb_study_get(id);
-	hb_catalog_leave(&scope);
-	if (other == NULL || !has_privs_of_role(GetUserId(), other->owner))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("study %lld does not exist", (long long) id)));
-	if (strcmp(other->state, "queued") == 0 || strcmp(other->state, "running") == 0)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("study %lld has not ended", (long long) id),
-						errhint("Wait for it with hyperband_wait().")));
-}
-
 static void
 read_validation(FunctionCallInfo fcinfo, TuneRequest *request)
 {
@@ -654,7 +633,7 @@ hb_tune(FunctionCallInfo fcinfo, const char *command)
 	read_resource(fcinfo, &request);
 	request.study.time_limit = hb_time_limit_argument(fcinfo, HB_ARG_TIME_LIMIT);
 	read_plan(fcinfo, &request);
-	check_warm_start(&request);
+	hb_warm_check(request.options.warm_start);
 	read_validation(fcinfo, &request);
 	read_seed(fcinfo, &request);
 	read_device(fcinfo, &request);

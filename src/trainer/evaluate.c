@@ -19,12 +19,12 @@ typedef struct Evaluation
 	const HbFamily *family;
 	HbModel *model;
 	HbModelInfo info;
-	uint32_t classes;	  /* of the data set; 1 for regression */
+	uint32_t classes; /* of the data set; 1 for regression */
 	const uint32_t *rows;
 	uint64_t n;
-	float *scores;	  /* [n][classes] */
+	float *scores;    /* [n][classes] */
 	uint32_t *labels; /* classification */
-	float *targets;	  /* regression, in the target's own unit */
+	float *targets;   /* regression, in the target's own unit */
 } Evaluation;
 
 /* The model's scores in the data set's class order, or its prediction in the target's unit. */
@@ -79,8 +79,8 @@ measure(HbServer *server, Evaluation *e, HbMetrics *metrics, HbStatus *status)
 		const float *targets = e->dataset->targets;
 
 		for (uint64_t i = 0; i < e->n; i++)
-			e->targets[i] = (float) ((double) targets[e->rows[i]] * header->target_scale +
-									 header->target_mean);
+			e->targets[i] =
+				(float) ((double) targets[e->rows[i]] * header->target_scale + header->target_mean);
 		return hb_metrics_regression(e->scores, e->targets, NULL, e->n, 1.0, metrics, status);
 	}
 	for (uint64_t i = 0; i < e->n; i++)

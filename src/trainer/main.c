@@ -31,8 +31,7 @@ typedef struct Arguments
 	uint64_t address_space; /* bytes; 0: unlimited */
 } Arguments;
 
-static void __attribute__((noreturn))
-leave(int code, const char *what)
+static void __attribute__((noreturn)) leave(int code, const char *what)
 {
 	fprintf(stderr, "hyperband_trainer: %s\n", what);
 	_exit(code);
@@ -69,7 +68,8 @@ restrict_process(const Arguments *arguments, pid_t parent)
 	if (fd >= 0)
 	{
 		if (write(fd, "1000", 4) != 4)
-			fprintf(stderr, "hyperband_trainer: could not set oom_score_adj: %s\n", strerror(errno));
+			fprintf(stderr, "hyperband_trainer: could not set oom_score_adj: %s\n",
+					strerror(errno));
 		close(fd);
 	}
 	if (arguments->address_space > 0)

@@ -18,8 +18,8 @@ typedef struct HbServer
 	double last_beat; /* monotonic seconds of the last frame sent */
 } HbServer;
 
-extern void hb_server_init(HbServer *server, int fd, const HbProvider *provider,
-						   const HbDataset *dataset);
+extern void
+hb_server_init(HbServer *server, int fd, const HbProvider *provider, const HbDataset *dataset);
 extern void hb_server_hello(HbServer *server);
 
 /* Reads one job, runs it and answers. Ends the process at end of file. */

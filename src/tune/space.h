@@ -40,9 +40,9 @@ typedef struct HbDist
 	double low;
 	double high;
 	bool log;
-	double step;   /* 0: none */
-	int grid;	   /* points of the grid sampler; default 5 */
-	int nchoices;  /* CATEGORICAL, and 1 for FIXED */
+	double step;  /* 0: none */
+	int grid;     /* points of the grid sampler; default 5 */
+	int nchoices; /* CATEGORICAL, and 1 for FIXED */
 	const HbJson **choices;
 	int nconditions; /* all must hold */
 	HbCondition *conditions;
@@ -52,7 +52,7 @@ typedef struct HbSpaceParam
 {
 	const char *name;
 	uint64_t name_hash; /* keys the parameter's random stream */
-	int ncases;			/* the first whose conditions hold counts */
+	int ncases;         /* the first whose conditions hold counts */
 	HbDist *cases;
 } HbSpaceParam;
 
@@ -60,7 +60,7 @@ typedef struct HbSpace
 {
 	int nparams;
 	HbSpaceParam *params; /* in the order of the JSON */
-	int *order;			  /* parents before children */
+	int *order;           /* parents before children */
 } HbSpace;
 
 /* NULL with a status where the JSON is no search space (22023, 22003, 54000). */

@@ -260,4 +260,27 @@ SELECT is(sum(a.resource_spent), max(s.resource_spent)::numeric, 'what they spen
 SELECT is(min(a.best_loss), max(s.best_loss), 'the best of them is the study''s') FROM hyperband.bracket_audit a JOIN hyperband.study s USING (study_id) WHERE study_id = :study;
 SELECT ok(bool_and(loss_at_equal_resource >= a.best_loss), 'at equal resource none is better than in the end') FROM hyperband.bracket_audit a WHERE study_id = :study;
 
+-- Warm start.
+SELECT hyperband_create_study(space(), max_resource => 9, seed => 4) AS first \gset
+SELECT throws_ok(format($$SELECT hyperband_create_study(space(), options => '{"warm_start": %s}')$$, :first), '55000', NULL, 'warm start: the other study must have ended');
+SELECT throws_ok($$SELECT hyperband_create_study(space(), options => '{"warm_start": 999999}')$$, '42704', NULL, 'warm start: the other study must be there');
+SELECT work(:first) \g /dev/null
+CREATE TABLE warm AS SELECT sampler, scheduler, hyperband_create_study(space(), sampler, scheduler, 9, n_trials => 13, seed => 5, options => jsonb_build_object('warm_start', :first)) AS study
+	FROM unnest(ARRAY['random', 'grid', 'sobol', 'tpe', 'gp']) sampler, unnest(ARRAY['full', 'halving', 'hyperband', 'asha', 'racing']) scheduler;
+SELECT work(study) FROM warm \g /dev/null
+SELECT ok(s.state = 'done' AND t.config = (SELECT config FROM hyperband.leaderboard WHERE study_id = :first AND place = 1),
+	format('warm start: %s x %s begins with the other study''s best, and ends', w.sampler, w.scheduler))
+	FROM warm w JOIN hyperband.study s ON s.study_id = w.study JOIN hyperband.trial t ON t.study_id = w.study AND t.number = 1 ORDER BY w.sampler, w.scheduler;
+SELECT is(count(DISTINCT t.config), count(*), format('warm start: %s x %s tries nothing twice', w.sampler, w.scheduler)) FROM warm w JOIN hyperband.trial t ON t.study_id = w.study GROUP BY w.sampler, w.scheduler ORDER BY 1;
+SELECT ok(count(*) FILTER (WHERE t.config IN (SELECT config FROM hyperband.trial WHERE study_id = :first)) BETWEEN 1 AND 4, 'warm start: a share of 1/eta comes from there') FROM warm w JOIN hyperband.trial t ON t.study_id = w.study WHERE w.sampler = 'random' AND w.scheduler = 'hyperband';
+SELECT hyperband_create_study(space(), 'tpe', 'full', 9, n_trials => 6, seed => 5) AS cold \gset
+SELECT hyperband_create_study(space(), 'tpe', 'full', 9, n_trials => 6, seed => 5, options => jsonb_build_object('warm_start', :first)) AS warm \gset
+SELECT hyperband_create_study(space(), 'tpe', 'full', 9, n_trials => 6, seed => 5, options => jsonb_build_object('warm_start', :first), direction => 'maximize') AS other \gset
+SELECT work(:cold), work(:warm), work(:other) \g /dev/null
+SELECT isnt(a.config, b.config, 'warm start: tpe has learned') FROM hyperband.trial a JOIN hyperband.trial b USING (number) WHERE a.study_id = :warm AND b.study_id = :cold AND a.number = 6;
+SELECT is(a.config, b.config, 'warm start: nothing from a study of the other direction') FROM hyperband.trial a JOIN hyperband.trial b USING (number) WHERE a.study_id = :other AND b.study_id = :cold AND a.number = 6;
+SELECT hyperband_minimize('bowl(jsonb, int)', space(), 'gp', 'hyperband', 9, options => jsonb_build_object('warm_start', :first)) AS study \gset
+SELECT is(hyperband_wait(:study, '20 seconds'), 'done', 'warm start: a function');
+SELECT is(t.config, l.config, 'warm start: of a function begins with the best') FROM hyperband.trial t, hyperband.leaderboard l WHERE t.study_id = :study AND t.number = 1 AND l.study_id = :first AND l.place = 1;
+
 SELECT * FROM finish();

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Every sampler x scheduler on benchmark functions, through hyperband_minimize.
+#
+#   test/bench/functions.sh [SEEDS]     PG* variables name a running server with hyperband installed
+#
+# Hartmann 3 and 6 and Branin with a fidelity z: Kandasamy, Dasarathy, Schneider, Poczos, "Multi-fidelity Bayesian
+# Optimisation with Continuous Approximations", ICML 2017, appendix; counting ones with 8 categories and 8 means of
+# Bernoulli draws: Falkner, Klein, Hutter, "BOHB", ICML 2018, section 5.1.  Prints, a function and combination, the
+# trials, the full trainings spent (asha promotes as it goes: what it spends is not known beforehand), the regret
+# (lower quartile, median, upper quartile) and the average rank.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+psql -XqAt -f "$here/functions.sql"
+psql -XqAt -v ON_ERROR_STOP=1 -c "SET client_min_messages = warning" -c "CALL functions_bench.replay(${1:-5})"
+psql -Xq -v ON_ERROR_STOP=1 -P pager=off -P footer=off <<'SQL'
+SELECT function, sampler, scheduler, count(*) AS seeds, avg(trials)::int AS trials, round(avg(spent)::numeric, 1) AS trainings,
+	round((percentile_cont(0.25) WITHIN GROUP (ORDER BY regret))::numeric, 4) AS "25 %",
+	round((percentile_cont(0.5) WITHIN GROUP (ORDER BY regret))::numeric, 4) AS median,
+	round((percentile_cont(0.75) WITHIN GROUP (ORDER BY regret))::numeric, 4) AS "75 %"
+FROM functions_bench.run GROUP BY 1, 2, 3 ORDER BY 1, 8;
+SELECT sampler, scheduler, round(avg(rank), 2) AS "average rank"
+FROM (SELECT *, rank() OVER w + (count(*) OVER (PARTITION BY function, seed, regret) - 1) / 2.0 AS rank FROM functions_bench.run
+	WINDOW w AS (PARTITION BY function, seed ORDER BY regret)) r
+GROUP BY 1, 2 ORDER BY 3;
+SQL
+psql -XqAt -c "SET client_min_messages = warning; DROP SCHEMA functions_bench CASCADE"
