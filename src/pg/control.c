@@ -127,8 +127,8 @@ deadline_of(const Interval *timeout)
 	return now + (int64) microseconds;
 }
 
-static bool
-has_ended(const char *state)
+bool
+hb_state_has_ended(const char *state)
 {
 	return strcmp(state, "queued") != 0 && strcmp(state, "running") != 0;
 }
@@ -157,7 +157,7 @@ wait_for(int64 study_id, TimestampTz deadline)
 		if (strcmp(state, "failed") == 0)
 			hb_raise_recorded(study);
 		now = GetCurrentTimestamp();
-		if (has_ended(state) || now >= deadline)
+		if (hb_state_has_ended(state) || now >= deadline)
 			break;
 		if (strcmp(state, "queued") == 0 && now >= launch_at)
 		{
@@ -244,7 +244,7 @@ is_still_held(const HbStudyRow *study)
 
 	while (hb_study_is_held(study->study_id))
 	{
-		if (!(has_ended(study->state) || study->cancel_requested) ||
+		if (!(hb_state_has_ended(study->state) || study->cancel_requested) ||
 			GetCurrentTimestamp() >= deadline)
 			return true;
 		CHECK_FOR_INTERRUPTS();
@@ -272,7 +272,7 @@ hyperband_resume(PG_FUNCTION_ARGS)
 		wrong_state(study->study_id, "running", NULL);
 	study = hb_visible_study(study->study_id);
 	state = hb_shown_state(&study);
-	if (!has_ended(state) || strcmp(state, "done") == 0)
+	if (!hb_state_has_ended(state) || strcmp(state, "done") == 0)
 		wrong_state(study->study_id, state, NULL);
 	if (strcmp(study->kind, "external") == 0)
 	{

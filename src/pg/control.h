@@ -25,4 +25,7 @@ extern void hb_wait_step(long *step);
 
 #define HB_FIRST_STEP 5 /* ms */
 
+/* Neither queued nor running. */
+extern bool hb_state_has_ended(const char *state);
+
 #endif /* HB_CONTROL_H */

@@ -81,22 +81,6 @@ checked_label(char *label, const char *what)
 	return label;
 }
 
-static HbSpace *
-parse_space(Jsonb *jsonb)
-{
-	HbStatus status;
-	HbSpace *space;
-
-	hb_status_init(&status);
-	if (!JB_ROOT_IS_OBJECT(jsonb) || JB_ROOT_COUNT(jsonb) == 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("search space must be a non-empty JSON object")));
-	space = hb_space_parse(&hb_host_pg, hb_json_from_jsonb(jsonb), &status);
-	if (space == NULL)
-		hb_raise(&status);
-	return space;
-}
-
 /*
  * Numbers and plan of a study.  Where the sampler learns, brackets of hyperband run one after another; a single bracket
  * is drawn from as results come in.
@@ -172,7 +156,7 @@ build_external(HbExternal *e, const HbStudyRow *study)
 	e->sampler = hb_sampler_find(study->sampler, &status);
 	if (e->sampler == NULL)
 		hb_raise(&status);
-	e->space = parse_space(study->search_space);
+	e->space = hb_space_from_jsonb(study->search_space);
 	e->asha = e->scheduler->asynchronous;
 	e->racing = strcmp(e->scheduler->name, "racing") == 0;
 	build_plan(e, study, &options);

@@ -158,12 +158,6 @@ report(Follow *follow, bool last)
 	ereport(NOTICE, (errmsg_internal("%s", text)));
 }
 
-static bool
-has_ended(const HbProgressRow *progress)
-{
-	return strcmp(progress->state, "queued") != 0 && strcmp(progress->state, "running") != 0;
-}
-
 static void
 report_end(const Follow *follow)
 {
@@ -205,8 +199,8 @@ follow_study(int64 study_id)
 			ReThrowError(error);
 		}
 		SPI_commit();
-		report(&follow, has_ended(&follow.progress));
-		if (has_ended(&follow.progress))
+		report(&follow, hb_state_has_ended(follow.progress.state));
+		if (hb_state_has_ended(follow.progress.state))
 			break;
 		hb_wait_step(&step);
 	}

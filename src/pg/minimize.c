@@ -289,11 +289,7 @@ wait_for_workers(TimestampTz deadline)
 static TimestampTz
 deadline_of(const HbStudyRow *study)
 {
-	if (study->time_limit == NULL || study->started_at == 0)
-		return 0;
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												   TimestampTzGetDatum(study->started_at),
-												   IntervalPGetDatum(study->time_limit)));
+	return study->started_at == 0 ? 0 : hb_run_deadline(study->time_limit, study->started_at);
 }
 
 void

@@ -92,4 +92,7 @@ extern char *hb_quoted_list(const char *const *names);
 /* The models there are, as hb_quoted_list prints them. */
 extern char *hb_model_names(void);
 
+/* The parsed space, in CurrentMemoryContext; raises where it is none. space_check.c */
+extern struct HbSpace *hb_space_from_jsonb(Jsonb *jsonb);
+
 #endif /* HB_REQUEST_H */

@@ -274,8 +274,7 @@ hb_run_stages(HbRun *run)
 	}
 }
 
-/* 0: none, or one beyond what a timestamp can say. Months are refused when the study is made. */
-static TimestampTz
+TimestampTz
 hb_run_deadline(const Interval *limit, TimestampTz started)
 {
 	double microseconds;

@@ -198,4 +198,8 @@ extern void hb_loop_reset(void);
 #define HB_TIME_LIMIT_MESSAGE "study reached its time limit before its first result"
 extern void hb_finish(HbRun *run, bool out_of_time);
 
+/* When a time_limit that began to count at started is over. 0: none, or one beyond what a timestamp can say. Months are
+ * refused when the study is made. */
+extern TimestampTz hb_run_deadline(const Interval *limit, TimestampTz started);
+
 #endif /* HB_RUN_H */

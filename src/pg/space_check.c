@@ -144,13 +144,11 @@ check_combinations(const HbFamily *family, const HbSpace *space, HbTask task, Hb
 	}
 }
 
-void
-hb_space_check(const HbFamily *family, Jsonb *jsonb, int task, int metric, bool infinite)
+HbSpace *
+hb_space_from_jsonb(Jsonb *jsonb)
 {
-	HbSpace *space;
 	HbStatus status;
-	int p;
-	int c;
+	HbSpace *space;
 
 	hb_status_init(&status);
 	if (!JB_ROOT_IS_OBJECT(jsonb) || JB_ROOT_COUNT(jsonb) == 0)
@@ -159,6 +157,16 @@ hb_space_check(const HbFamily *family, Jsonb *jsonb, int task, int metric, bool 
 	space = hb_space_parse(&hb_host_pg, hb_json_from_jsonb(jsonb), &status);
 	if (space == NULL)
 		hb_raise(&status);
+	return space;
+}
+
+void
+hb_space_check(const HbFamily *family, Jsonb *jsonb, int task, int metric, bool infinite)
+{
+	HbSpace *space = hb_space_from_jsonb(jsonb);
+	int p;
+	int c;
+
 	for (p = 0; p < space->nparams; p++)
 		for (c = 0; c < space->params[p].ncases; c++)
 			check_dist(family, space->params[p].name, &space->params[p].cases[c]);

@@ -317,17 +317,11 @@ hb_asha_apply(HbAsha *asha, const HbAshaEvent *event, HbStatus *status)
 	return true;
 }
 
-static bool
-is_live(const HbTrialView *trial)
-{
-	return trial->state == HB_TRIAL_WAITING || trial->state == HB_TRIAL_RUNNING;
-}
-
 /* A promotion is recorded before its work begins, so one may have been promoted and never started. */
 bool
 hb_asha_has_work(const HbTrialView *trial)
 {
-	return is_live(trial) && !trial->evaluated &&
+	return hb_trial_is_live(trial) && !trial->evaluated &&
 		   (trial->started || trial->state == HB_TRIAL_RUNNING || trial->rung >= 0);
 }
 
@@ -378,7 +372,7 @@ hb_asha_restore(HbAsha *asha, const HbStudyState *state, HbStatus *status)
 		if (asha->rungs[result->rung].has_result[result->number - 1])
 			return contradiction(&event, "it has two results", status);
 		add_result(asha, &asha->rungs[result->rung], result->number, result->loss,
-				   is_live(trial) && trial->evaluated && trial->rung == result->rung);
+				   hb_trial_is_live(trial) && trial->evaluated && trial->rung == result->rung);
 	}
 	return true;
 }

@@ -5,6 +5,7 @@
 
 #include "core/rng.h"
 #include "tune/lattice.h"
+#include "tune/sobol.h"
 
 #define REDRAWS 64
 #define WALK_LIMIT 1000000 /* a walk needs one more step than there are earlier trials, at most */
@@ -130,4 +131,14 @@ hb_propose(const HbSampleRequest *request,
 		config = hb_point_config(&point, request->host, status);
 	hb_point_release(&point, request->host);
 	return config;
+}
+
+double
+hb_proposal_sobol(void *context, int param, const HbDist *dist)
+{
+	const HbSampleRequest *request = context;
+	int64_t index = request->number - request->warm_trials - 1;
+
+	return hb_sobol_scrambled(request->seed, request->space->params[param].name_hash, param,
+							  (uint32_t) (index > 0 ? index : 0));
 }

@@ -32,4 +32,7 @@ hb_propose(const HbSampleRequest *request,
 		   bool (*propose)(const HbSampleRequest *request, HbPoint *point, HbStatus *status),
 		   HbStatus *status);
 
+/* For hb_point_draw(): the coordinate of the request's trial in the scrambled Sobol' sequence; context: the request. */
+extern double hb_proposal_sobol(void *context, int param, const HbDist *dist);
+
 #endif /* HB_PROPOSAL_H */

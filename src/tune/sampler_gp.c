@@ -50,16 +50,6 @@ startup_trials(const HbSampleRequest *request)
 	return d + 2 < 5 ? 5 : d + 2 > 12 ? 12 : d + 2;
 }
 
-static double
-draw_sobol(void *context, int param, const HbDist *dist)
-{
-	const HbSampleRequest *request = context;
-	int64_t index = request->number - request->warm_trials - 1;
-
-	return hb_sobol_scrambled(request->seed, request->space->params[param].name_hash, param,
-							  (uint32_t) (index > 0 ? index : 0));
-}
-
 /* The lower median, of the finite losses where most are not, and the spread of the losses up to it. */
 static void
 better_half(const GpSampler *gp, double *median, double *spread)
@@ -329,7 +319,7 @@ propose_gp(const HbSampleRequest *request, HbPoint *point, HbStatus *status)
 		return false;
 	if (!request->multi_fidelity && observed.n < startup_trials(request))
 	{
-		hb_point_draw(point, draw_sobol, (void *) request);
+		hb_point_draw(point, hb_proposal_sobol, (void *) request);
 		done = hb_proposal_renew(request, point, status);
 	}
 	else if (gp.axes.d == 0 || !any_finite(&observed) ||

@@ -7,20 +7,10 @@
 #include "tune/proposal.h"
 #include "tune/sobol.h"
 
-static double
-draw_sobol(void *context, int param, const HbDist *dist)
-{
-	const HbSampleRequest *request = context;
-	int64_t index = request->number - request->warm_trials - 1;
-
-	return hb_sobol_scrambled(request->seed, request->space->params[param].name_hash, param,
-							  (uint32_t) (index > 0 ? index : 0));
-}
-
 static bool
 propose_sobol(const HbSampleRequest *request, HbPoint *point, HbStatus *status)
 {
-	hb_point_draw(point, draw_sobol, (void *) request);
+	hb_point_draw(point, hb_proposal_sobol, (void *) request);
 	return hb_proposal_renew(request, point, status);
 }
 

@@ -101,3 +101,9 @@ hb_result_better(double loss_a, double tie_a, int64_t resource_a, int64_t number
 		return resource_a > resource_b;
 	return number_a < number_b;
 }
+
+bool
+hb_trial_is_live(const HbTrialView *trial)
+{
+	return trial->state == HB_TRIAL_WAITING || trial->state == HB_TRIAL_RUNNING;
+}

@@ -69,6 +69,9 @@ typedef struct HbResult
 
 struct HbAshaIndex;
 
+/* Neither ended nor cut: it trains or waits for its next rung. */
+extern bool hb_trial_is_live(const HbTrialView *trial);
+
 typedef struct HbStudyState
 {
 	const HbPlan *plan;

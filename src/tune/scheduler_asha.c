@@ -19,12 +19,6 @@ struct HbAshaIndex
 	int32_t *active;
 };
 
-static bool
-is_live(const HbTrialView *trial)
-{
-	return trial->state == HB_TRIAL_WAITING || trial->state == HB_TRIAL_RUNNING;
-}
-
 static void
 asha_close(const HbHost *host, HbStudyState *state)
 {
@@ -61,7 +55,7 @@ asha_open(const HbHost *host, HbStudyState *state, HbStatus *status)
 	{
 		const HbTrialView *trial = &state->trials[i];
 
-		if (hb_asha_has_work(trial) || (is_live(trial) && trial->evaluated &&
+		if (hb_asha_has_work(trial) || (hb_trial_is_live(trial) && trial->evaluated &&
 										trial->rung == state->plan->brackets[0].nrungs - 1))
 			index->active[index->nactive++] = (int32_t) (i + 1);
 	}
@@ -118,7 +112,7 @@ look_after_active(struct HbAshaIndex *index, HbStudyState *state, HbStage *stage
 				(lost == 0 || number < lost))
 				lost = number;
 		}
-		else if (is_live(trial) && trial->rung == last)
+		else if (hb_trial_is_live(trial) && trial->rung == last)
 		{
 			trial->state = HB_TRIAL_COMPLETED;
 			trial->evaluated = false;
@@ -181,7 +175,7 @@ finish(const HbHost *host, const struct HbAshaIndex *index, HbStudyState *state,
 	}
 	/* all states first: each of a trial's decisions carries its last */
 	for (int64_t i = 0; i < state->ntrials; i++)
-		if (is_live(&state->trials[i]) && state->trials[i].evaluated)
+		if (hb_trial_is_live(&state->trials[i]) && state->trials[i].evaluated)
 		{
 			state->trials[i].state = HB_TRIAL_STOPPED;
 			state->trials[i].evaluated = false;

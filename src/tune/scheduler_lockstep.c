@@ -13,12 +13,6 @@
 #include <string.h>
 
 static bool
-is_live(const HbTrialView *trial)
-{
-	return trial->state == HB_TRIAL_WAITING || trial->state == HB_TRIAL_RUNNING;
-}
-
-static bool
 inconsistent(const HbTrialView *trial, HbStatus *status)
 {
 	hb_fail(status, HB_ERR_CORRUPTED, "records of the study's trials contradict each other");
@@ -81,7 +75,7 @@ decide_bracket(const HbHost *host, HbStudyState *state, int index, HbChoose choo
 	{
 		HbTrialView *trial = &state->trials[i];
 
-		if (!is_live(trial))
+		if (!hb_trial_is_live(trial))
 			continue;
 		if (!trial->evaluated)
 			return true; /* results are still missing */
@@ -127,7 +121,7 @@ static int
 current_wave(const HbStudyState *state)
 {
 	for (int64_t i = 0; i < state->ntrials; i++)
-		if (is_live(&state->trials[i]))
+		if (hb_trial_is_live(&state->trials[i]))
 			return wave_of(state, &state->trials[i]);
 	return -1;
 }
@@ -142,7 +136,7 @@ lower_level(const HbStudyState *state, int wave)
 	{
 		const HbTrialView *trial = &state->trials[i];
 
-		if (wave_of(state, trial) == wave && is_live(trial) && !trial->evaluated &&
+		if (wave_of(state, trial) == wave && hb_trial_is_live(trial) && !trial->evaluated &&
 			(level < 0 || trial->resource < level))
 			level = trial->resource;
 	}
@@ -157,7 +151,8 @@ is_member(const HbStudyState *state, const HbTrialView *trial, int wave, int64_t
 		return false;
 	if (trial->resource != from)
 		return trial->resource > from;
-	return is_live(trial) || trial->state == HB_TRIAL_DIVERGED || trial->state == HB_TRIAL_FAILED;
+	return hb_trial_is_live(trial) || trial->state == HB_TRIAL_DIVERGED ||
+		   trial->state == HB_TRIAL_FAILED;
 }
 
 /* The next rung resource above a level among the members' brackets; -1 where there is none. */
@@ -250,7 +245,7 @@ hb_lockstep_next(const HbHost *host, HbStudyState *state, HbChoose choose, HbSta
 	if (stage->to_resource < 0)
 	{
 		for (int64_t i = 0; i < state->ntrials; i++)
-			if (is_live(&state->trials[i]))
+			if (hb_trial_is_live(&state->trials[i]))
 				return inconsistent(&state->trials[i], status);
 	}
 	return collect_members(host, state, wave, stage, status);
