@@ -117,6 +117,7 @@ typedef struct HbLoadFile
 	size_t reserved_length;
 	double expected; /* bytes of the whole file */
 	bool try_huge;
+	double waited; /* seconds for huge pages, beyond what small ones cost */
 	size_t used;
 	size_t threshold; /* flushed when used reaches it */
 	uint64 position;  /* of the buffer in the file, a multiple of the page size */
