@@ -39,6 +39,7 @@ CREATE TABLE hyperband.study (
 	n_trials integer CHECK (n_trials >= 1),
 	trainers integer CHECK (trainers >= 1),
 	settings jsonb NOT NULL DEFAULT '{}',
+	warm jsonb,
 	validation float8,
 	seed bigint NOT NULL,
 	split_seed bigint NOT NULL DEFAULT 0,
@@ -84,6 +85,7 @@ COMMENT ON COLUMN hyperband.study.eta IS 'one trial in eta goes on at each rung'
 COMMENT ON COLUMN hyperband.study.n_trials IS 'number of configurations asked for; NULL: as many as the plan has';
 COMMENT ON COLUMN hyperband.study.trainers IS 'trainer processes, or workers that evaluate the objective';
 COMMENT ON COLUMN hyperband.study.settings IS 'the user''s hyperband.* settings when the study was made';
+COMMENT ON COLUMN hyperband.study.warm IS 'of a study with a warm start: what the other study had found out when this one was made';
 COMMENT ON COLUMN hyperband.study.validation IS 'fraction of the rows that validate';
 COMMENT ON COLUMN hyperband.study.seed IS 'of every random draw but the split';
 COMMENT ON COLUMN hyperband.study.split_seed IS 'of the split into training and validation rows: one for all studies of a model';
@@ -617,9 +619,11 @@ COMMENT ON COLUMN hyperband.rung_audit.regret IS
 CREATE VIEW hyperband.bracket_audit WITH (security_invoker = true) AS
 WITH step AS (
 	SELECT e.study_id, t.bracket, e.trial_id, e.rung, e.loss, e.recorded_at,
-		   e.resource - coalesce(lag(e.resource) OVER (PARTITION BY e.trial_id ORDER BY e.rung), 0) AS gained
+		   e.resource - CASE WHEN s.resource IN ('rows', 'features') THEN 0 -- trained anew
+							 ELSE coalesce(lag(e.resource) OVER (PARTITION BY e.trial_id ORDER BY e.rung), 0) END AS gained
 	FROM hyperband.evaluation e
 		 JOIN hyperband.trial t ON t.trial_id = e.trial_id AND t.study_id = e.study_id
+		 JOIN hyperband.study s ON s.study_id = e.study_id
 ), spent AS (
 	SELECT step.*, sum(gained) OVER (PARTITION BY study_id, bracket ORDER BY recorded_at, rung, trial_id) AS so_far
 	FROM step

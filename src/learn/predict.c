@@ -2,25 +2,75 @@
  * predict.c - a decoded model and its scores, in ordinary backends as in trainers
  *
  * No library is used: plain C, or the hand-written kernels where the processor has them.  One row at
- * a time, as SQL asks, costs one pass over the weights; many rows go through the cohort's kernels.
+ * a time, as SQL asks, costs one pass over the weights, of which wide layers keep a copy that is
+ * inputs-major; many rows go through the cohort's kernels.
  */
 #include <string.h>
 
+#include "compute/row.h"
 #include "learn/network.h"
 
 #define PREDICT_BATCH 256
+
+/* A layer as one row needs it. */
+typedef struct HbRowLayer
+{
+	size_t units;  /* padded */
+	hb_real *w;    /* [inputs][units]; NULL: too few units, a dot product each */
+	hb_real *bias; /* [units], padded by zeros */
+} HbRowLayer;
 
 struct HbModel
 {
 	HbArena arena;
 	const HbHost *host;
 	const HbProvider *provider;
+	const HbRowKernels *kernels;
+	HbRowLayer row[HB_MAX_LAYERS];
 	HbNetwork network;
 	HbWorkspace *workspace;
 	float *rows;     /* [PREDICT_BATCH][padded inputs] */
 	hb_real *packed; /* the same, packed for the first product */
 	hb_real *first;  /* first layer's pre-activations */
 };
+
+static bool
+allocate_rows(HbModel *model, HbStatus *status)
+{
+	for (uint32_t l = 0; l < model->network.shape.layers; l++)
+	{
+		const HbLayer *layer = &model->network.layer[l];
+		HbRowLayer *row = &model->row[l];
+
+		row->units = (layer->units + HB_PAD - 1) / HB_PAD * HB_PAD;
+		row->bias = hb_arena_alloc(&model->arena, row->units, sizeof(hb_real), status);
+		row->w = NULL;
+		if (row->bias == NULL)
+			return false;
+		if (layer->units < HB_PAD)
+			continue;
+		row->w = hb_arena_alloc(&model->arena, layer->inputs * row->units, sizeof(hb_real), status);
+		if (row->w == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* Once the weights are there. */
+static void
+fill_rows(HbModel *model)
+{
+	for (uint32_t l = 0; l < model->network.shape.layers; l++)
+	{
+		const HbLayer *layer = &model->network.layer[l];
+		const HbRowLayer *row = &model->row[l];
+
+		memcpy(row->bias, layer->b, layer->units * sizeof(hb_real));
+		if (row->w != NULL)
+			model->provider->transpose(layer->w, layer->units, layer->inputs, layer->stride, row->w,
+									   row->units);
+	}
+}
 
 static HbModel *
 allocate_model(const HbHost *host, const HbCheckpoint *checkpoint, HbStatus *status)
@@ -39,9 +89,11 @@ allocate_model(const HbHost *host, const HbCheckpoint *checkpoint, HbStatus *sta
 	hb_arena_init(arena, host);
 	model->host = host;
 	model->provider = hb_provider_kernels();
+	model->kernels = hb_row_kernels();
 	hb_network_lay_out(&model->network, shape);
 	model->workspace = hb_arena_alloc(arena, 1, sizeof(HbWorkspace), status);
 	if (model->workspace != NULL && hb_network_alloc(arena, &model->network, 0, 0, status) &&
+		allocate_rows(model, status) &&
 		hb_workspace_alloc(arena, model->provider, &shape, 1, PREDICT_BATCH, false,
 						   model->workspace, status) &&
 		(model->rows = hb_arena_alloc(arena, PREDICT_BATCH * padded, sizeof(float), status)) !=
@@ -64,8 +116,10 @@ hb_network_open(const HbHost *host, const void *bytes, size_t length, HbStatus *
 	if (!hb_checkpoint_open(bytes, length, &checkpoint, status))
 		return NULL;
 	model = allocate_model(host, &checkpoint, status);
-	if (model != NULL)
-		hb_checkpoint_read(&checkpoint, &model->network);
+	if (model == NULL)
+		return NULL;
+	hb_checkpoint_read(&checkpoint, &model->network);
+	fill_rows(model);
 	return model;
 }
 
@@ -92,22 +146,26 @@ hb_model_info(const HbModel *model, HbModelInfo *info)
 						  .calibrated = hb_losses[shape->loss].calibrated};
 }
 
-/* Sixteen partial sums, so that the compiler can vectorise without reordering. */
-static hb_real
-dot(const hb_real *w, const hb_real *x, size_t n)
+static void
+pad(hb_real *x, size_t n)
 {
-	hb_real part[16] = {0};
-	size_t i = 0;
+	for (; n % HB_PAD != 0; n++)
+		x[n] = 0;
+}
 
-	for (; i + 16 <= n; i += 16)
-		for (int j = 0; j < 16; j++)
-			part[j] += w[i + j] * x[i + j];
-	for (int j = 0; i < n; i++, j++)
-		part[j] += w[i] * x[i];
-	for (int width = 8; width > 0; width /= 2)
-		for (int j = 0; j < width; j++)
-			part[j] += part[j + width];
-	return part[0];
+/* z = b + W x; x is padded by zeros. */
+static void
+layer_of_row(const HbModel *model, uint32_t l, const hb_real *x, hb_real *z)
+{
+	const HbLayer *layer = &model->network.layer[l];
+	const HbRowLayer *row = &model->row[l];
+	size_t padded = (layer->inputs + HB_PAD - 1) / HB_PAD * HB_PAD;
+
+	if (row->w != NULL)
+		model->kernels->product(x, layer->inputs, row->w, row->units, row->bias, z, row->units);
+	else
+		for (size_t i = 0; i < layer->units; i++)
+			z[i] = layer->b[i] + model->kernels->dot(x, layer->w + i * layer->stride, padded);
 }
 
 /* One row: vectors, not matrices. */
@@ -120,21 +178,21 @@ predict_one(const HbModel *model, const float *input, float *scores)
 
 	for (size_t j = 0; j < network->shape.inputs; j++)
 		model->packed[j] = input[j];
+	pad(model->packed, network->shape.inputs);
 	for (uint32_t l = 0; l < network->shape.layers; l++)
 	{
-		const HbLayer *layer = &network->layer[l];
 		hb_real *z = l == 0 ? model->first : ws->z[l];
 
-		for (size_t i = 0; i < layer->units; i++)
-			z[i] = layer->b[i] + dot(layer->w + i * layer->stride, x, layer->inputs);
-		x = z;
-		if (l + 1 < network->shape.layers)
-		{
-			model->provider->activate(network->shape.activation, z, ws->a[l], layer->units);
-			x = ws->a[l];
-		}
-		else
+		layer_of_row(model, l, x, z);
+		if (l + 1 == network->shape.layers)
 			hb_loss_scores(model->provider, &network->shape, z, 1, 1, ws->scratch, scores);
+		else
+		{
+			model->provider->activate(network->shape.activation, z, ws->a[l],
+									  network->layer[l].units);
+			pad(ws->a[l], network->layer[l].units);
+		}
+		x = ws->a[l];
 	}
 }
 

@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 
+#include "pg/catalog_observations.h"
 #include "pg/external.h"
 #include "pg/statement.h"
 
@@ -688,15 +689,7 @@ hb_asha_close_study(int64 study_id, int last_rung)
 HbObservation *
 hb_observations_get(int64 study_id, int64 last, int *n)
 {
-	static HbStatement statement = HB_WRITE(
-		"SELECT t.number, coalesce(e.resource, t.resource), e.loss, t.config"
-		" FROM hyperband.trial t LEFT JOIN hyperband.evaluation e ON e.trial_id = t.trial_id"
-		" WHERE t.study_id = $1 AND t.number <= $2 AND (e.trial_id IS NOT NULL"
-		" OR t.state IN ('diverged', 'failed')) UNION ALL"
-		" SELECT t.number, t.resource + 1, NULL, t.config FROM hyperband.trial t"
-		" WHERE t.study_id = $1 AND t.number <= $2 AND t.rung IS NOT NULL"
-		" AND t.state IN ('diverged', 'failed') ORDER BY 1, 2",
-		"ll");
+	static HbStatement statement = HB_WRITE(HB_OBSERVATIONS_QUERY("$1", "$2"), "ll");
 	uint64 rows = hb_run(&statement, study_id, last);
 	HbObservation *observations = palloc0(sizeof(HbObservation) * Max(rows, 1));
 

@@ -57,6 +57,10 @@ check_state(const HbExternal *study, const HbTurn *turn)
 		return true;
 	if (strcmp(state, "done") == 0)
 		return false;
+	if (strcmp(state, "failed") == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("study %lld is failed", (long long) study->study_id),
+						errhint("hyperband_wait() raises the error that it failed with.")));
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					errmsg("study %lld is %s", (long long) study->study_id, state),
 					strcmp(state, "interrupted") == 0 || strcmp(state, "cancelled") == 0

@@ -41,8 +41,9 @@ typedef struct HbExternal
 	HbSpace *space;
 	bool asha;
 	bool racing;
-	bool pinned;     /* never forgotten to make room: an evaluator's own */
-	bool sequential; /* brackets one after another: the sampler learns from the waves before */
+	bool pinned;       /* never forgotten to make room: an evaluator's own */
+	bool sequential;   /* brackets one after another: the sampler learns from the waves before */
+	bool from_scratch; /* a promoted trial is trained anew, not on from where it stands */
 	HbSamplerMemo memo;
 	struct HbWarm *warm; /* another study that this one goes on from; NULL: none */
 	int64 warm_trials;   /* so many trials take its best configurations */
@@ -212,6 +213,8 @@ extern int64 hb_curves_get(int64 study_id, int64 **numbers, int64 **resources, d
  */
 extern HbExternal *hb_external_open(int64 study_id);
 extern void hb_external_forget(HbExternal *study);
+/* Whether more of this resource means to train anew: on more rows, or with more features. */
+extern bool hb_resource_from_scratch(const char *resource);
 
 /* ---- external_draw.c ---- */
 

@@ -122,15 +122,22 @@ build_plan(HbExternal *e, const HbStudyRow *study, const HbOptions *options)
 	}
 }
 
+bool
+hb_resource_from_scratch(const char *resource)
+{
+	return strcmp(resource, "rows") == 0 || strcmp(resource, "features") == 0;
+}
+
 /* As of a table's study: at most a share of 1/eta of the first bracket. */
 static void
 build_warm_start(HbExternal *e, const HbStudyRow *study, int64 id)
 {
 	int64 share = Max(e->plan.brackets[0].trials / e->plan.eta, 1);
 
-	if (id == 0)
+	/* one that is being made has taken nothing over yet */
+	if (id == 0 || study->study_id == 0)
 		return;
-	e->warm = hb_warm_read_for(id, e->space, study);
+	e->warm = hb_warm_read_for(e->space, study);
 	e->warm_trials = Min(share, e->warm->nconfigs);
 }
 
@@ -159,6 +166,7 @@ build_external(HbExternal *e, const HbStudyRow *study)
 	e->space = hb_space_from_jsonb(study->search_space);
 	e->asha = e->scheduler->asynchronous;
 	e->racing = strcmp(e->scheduler->name, "racing") == 0;
+	e->from_scratch = hb_resource_from_scratch(study->resource);
 	build_plan(e, study, &options);
 	e->sequential = e->sampler->learns && (e->plan.nbrackets > 1 || e->request.infinite);
 	build_warm_start(e, study, options.warm_start);
@@ -329,7 +337,8 @@ make_study(HbStudyRow *study)
 	hb_warm_check(options.warm_start);
 	build_external(&e, study);
 	study->n_trials = (int) e.request.n_trials;
-	study->resource_planned = e.request.infinite && e.request.n_trials == 0 ? 0 : e.plan.cost;
+	study->resource_planned =
+		e.request.infinite && e.request.n_trials == 0 ? 0 : hb_plan_cost(&e.plan, e.from_scratch);
 	if (e.request.infinite && study->n_trials == 0 && study->time_limit == NULL)
 		ereport(NOTICE, (errmsg("study has no end"),
 						 errdetail("It has no \"max_resource\", no \"n_trials\" and no "
@@ -337,6 +346,7 @@ make_study(HbStudyRow *study)
 						 errhint("End it with hyperband_cancel().")));
 	hb_catalog_enter(&scope);
 	study_id = hb_study_insert(study);
+	hb_warm_keep(study_id, options.warm_start);
 	hb_turn_insert(study_id);
 	if (!e.function)
 		hb_external_start(study_id);

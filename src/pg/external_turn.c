@@ -143,7 +143,7 @@ hand_again(HbExternal *study, HbTurn *turn, int64 worker, HbHandout *handout)
 	if (trial.last_rung < 0 || trial.last_rung >= bracket->nrungs - 1)
 		contradiction(handout->trial_id);
 	handout->rung = trial.last_rung + 1;
-	handout->from_resource = trial.resource;
+	handout->from_resource = study->from_scratch ? 0 : trial.resource;
 	handout->to_resource = bracket->rungs[handout->rung].resource;
 	hb_handout_insert(study->study_id, handout, worker, study->lease);
 	turn->outstanding++;

@@ -164,7 +164,6 @@ score(FunctionCallInfo fcinfo, bool json, HbCallSite **result)
 		hb_row_from_jsonb(buffer, PG_GETARG_JSONB_P(1));
 	else
 		hb_row_from_tuple(buffer, PG_GETARG_HEAPTUPLEHEADER(1));
-	hb_encode_row(&predictor->encoder, buffer->record, buffer->inputs, predictor->stride);
 	predictor->family->predict(predictor->model, buffer->inputs, 1, predictor->stride,
 							   buffer->scores);
 	check_finite(predictor, buffer->scores);

@@ -3,7 +3,8 @@
  *
  * predict_cache.c finds the model that a name means for the current user and keeps decoded models of
  * the session; predict_row.c turns a SQL row or a JSON object into the record that the model's
- * encoder reads; predict.c holds the SQL functions that predict, model.c those that manage models.
+ * encoder reads, predict_direct.c rows of plain numbers into inputs without it; predict.c holds the
+ * SQL functions that predict, model.c those that manage models.
  */
 #ifndef HB_PREDICT_H
 #define HB_PREDICT_H
@@ -102,6 +103,19 @@ extern Oid hb_model_find_owner(Oid user, const char *name, bool granted);
 extern void
 hb_model_missing(Oid user, Oid owner, const char *name, int version) __attribute__((noreturn));
 
+/* Rows of plain numbers straight to inputs; predict_direct.c. */
+typedef struct HbDirect HbDirect;
+
+/*
+ * attributes[j] and types[j] (domains by their base type): what feeds feature j.  Allocated in the current context;
+ * NULL where rows of that type cannot be read so.
+ */
+extern HbDirect *hb_direct_build(const HbFieldEncoder *fields, TupleDesc descriptor,
+								 const int *attributes, const Oid *types);
+
+/* Fills inputs as record and encoder would; false, inputs undefined: this row needs the general way. */
+extern bool hb_direct_read(const HbDirect *direct, HeapTupleHeader tuple, float *inputs);
+
 /* How the columns of one row type feed the model; rebuilt when the row type changes. */
 typedef struct HbRowMap HbRowMap;
 
@@ -120,7 +134,7 @@ typedef struct HbRowBuffer
 /* Allocates the buffers for predictor in buffer->context, after resetting it. */
 extern void hb_row_buffer_init(HbRowBuffer *buffer, const HbPredictor *predictor);
 
-/* Fill buffer->record from a row or from a JSON object; 42703, 42804, 22000, 22003, 22023. */
+/* Fill buffer->inputs from a row or from a JSON object; 42703, 42804, 22000, 22003, 22023. */
 extern void hb_row_from_tuple(HbRowBuffer *buffer, HeapTupleHeader tuple);
 extern void hb_row_from_jsonb(HbRowBuffer *buffer, Jsonb *object);
 

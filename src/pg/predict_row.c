@@ -46,6 +46,9 @@ struct HbRowMap
 {
 	MemoryContext context;
 	uint64 row_type; /* tupleDesc identifier: changes when the type is altered */
+	Oid type;
+	TypeCacheEntry *entry; /* of a named type: where the identifier stands; entries live for ever */
+	HbDirect *direct;      /* NULL: rows of this type go through Datums and a record */
 	TupleDesc descriptor;
 	Datum *values;
 	bool *nulls;
@@ -371,6 +374,21 @@ match_columns(const HbRowBuffer *buffer, TupleDesc descriptor, HbRowColumn *colu
 		features_missing(buffer, first, missing.data, nmissing);
 }
 
+static HbDirect *
+direct_build(const HbRowBuffer *buffer, const HbRowMap *map)
+{
+	int n = buffer->predictor->fields->ncolumns;
+	int *attributes = palloc(sizeof(int) * Max(n, 1));
+	Oid *types = palloc(sizeof(Oid) * Max(n, 1));
+
+	for (int j = 0; j < n; j++)
+	{
+		attributes[j] = map->columns[j].attribute;
+		types[j] = map->columns[j].type;
+	}
+	return hb_direct_build(buffer->predictor->fields, map->descriptor, attributes, types);
+}
+
 static HbRowMap *
 map_build(HbRowBuffer *buffer, Oid type, int32 typmod, uint64 row_type)
 {
@@ -382,6 +400,9 @@ map_build(HbRowBuffer *buffer, Oid type, int32 typmod, uint64 row_type)
 
 	map->context = context;
 	map->row_type = row_type;
+	map->type = type;
+	if (type != RECORDOID)
+		map->entry = lookup_type_cache(type, TYPECACHE_TUPDESC);
 	map->descriptor = lookup_rowtype_tupdesc_copy(type, typmod);
 	map->values = palloc(sizeof(Datum) * Max(map->descriptor->natts, 1));
 	map->nulls = palloc(sizeof(bool) * Max(map->descriptor->natts, 1));
@@ -390,6 +411,7 @@ map_build(HbRowBuffer *buffer, Oid type, int32 typmod, uint64 row_type)
 	for (int j = 0; j < n; j++)
 		column_init(buffer, &map->columns[j], j,
 					TupleDescAttr(map->descriptor, map->columns[j].attribute)->atttypid);
+	map->direct = direct_build(buffer, map);
 	MemoryContextSwitchTo(caller);
 	return map;
 }
@@ -399,8 +421,13 @@ map_for(HbRowBuffer *buffer, HeapTupleHeader tuple)
 {
 	Oid type = HeapTupleHeaderGetTypeId(tuple);
 	int32 typmod = HeapTupleHeaderGetTypMod(tuple);
-	uint64 row_type = assign_record_type_identifier(type, typmod);
+	uint64 row_type;
 
+	/* The identifier is zeroed when the type changes, and never given out again. */
+	if (buffer->map != NULL && buffer->map->entry != NULL && buffer->map->type == type &&
+		buffer->map->entry->tupDesc_identifier == buffer->map->row_type)
+		return buffer->map;
+	row_type = assign_record_type_identifier(type, typmod);
 	if (buffer->map != NULL && buffer->map->row_type == row_type)
 		return buffer->map;
 	if (buffer->map != NULL)
@@ -445,11 +472,10 @@ read_column(HbRowBuffer *buffer, int j, HbRowColumn *column, Datum value)
 	}
 }
 
-void
-hb_row_from_tuple(HbRowBuffer *buffer, HeapTupleHeader tuple)
+/* The general way: every column by its Datum into the record, which the encoder then reads. */
+static void
+record_from_tuple(HbRowBuffer *buffer, HbRowMap *map, HeapTupleHeader tuple)
 {
-	MemoryContext caller = MemoryContextSwitchTo(buffer->scratch);
-	HbRowMap *map = map_for(buffer, tuple);
 	const HbFieldEncoder *fields = buffer->predictor->fields;
 	HeapTupleData row;
 
@@ -466,6 +492,26 @@ hb_row_from_tuple(HbRowBuffer *buffer, HeapTupleHeader tuple)
 			store_missing(buffer, &fields->columns[j]);
 		else
 			read_column(buffer, j, column, map->values[column->attribute]);
+	}
+}
+
+static void
+encode(HbRowBuffer *buffer)
+{
+	hb_encode_row(&buffer->predictor->encoder, buffer->record, buffer->inputs,
+				  buffer->predictor->stride);
+}
+
+void
+hb_row_from_tuple(HbRowBuffer *buffer, HeapTupleHeader tuple)
+{
+	MemoryContext caller = MemoryContextSwitchTo(buffer->scratch);
+	HbRowMap *map = map_for(buffer, tuple);
+
+	if (map->direct == NULL || !hb_direct_read(map->direct, tuple, buffer->inputs))
+	{
+		record_from_tuple(buffer, map, tuple);
+		encode(buffer);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(buffer->scratch);
@@ -631,6 +677,7 @@ hb_row_from_jsonb(HbRowBuffer *buffer, Jsonb *object)
 			json_missing(buffer, object);
 		read_json_value(buffer, j, &value);
 	}
+	encode(buffer);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(buffer->scratch);
 }

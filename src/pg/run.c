@@ -15,10 +15,12 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
+#include "utils/timeout.h"
 #include "utils/varlena.h"
 
 #include "pg/locks.h"
@@ -107,6 +109,39 @@ hb_check_fingerprint(const HbRun *run)
 					 "it would go on with the data as it is by then.")));
 }
 
+/* Interrupts whatever the reading of the data waits for, as a cancel would. */
+static void
+hb_time_is_up(void)
+{
+	InterruptPending = true;
+	QueryCancelPending = true;
+	SetLatch(MyLatch);
+}
+
+static void
+hb_timer_start(HbRun *run)
+{
+	static TimeoutId timer = MAX_TIMEOUTS;
+
+	if (timer == MAX_TIMEOUTS)
+		timer = RegisterTimeout(USER_TIMEOUT, hb_time_is_up);
+	run->load_timer = timer;
+	if (run->deadline != 0)
+		enable_timeout_at(timer, run->deadline);
+}
+
+/* Whether the time limit interrupted the reading. A cancel that came together with it is found in the catalog later. */
+static bool
+hb_timer_stop(const HbRun *run)
+{
+	bool fired = get_timeout_indicator(run->load_timer, true);
+
+	disable_timeout(run->load_timer, false);
+	if (fired)
+		QueryCancelPending = false;
+	return fired;
+}
+
 static void
 hb_run_load(HbRun *run)
 {
@@ -129,15 +164,25 @@ hb_run_load(HbRun *run)
 
 	/* a function that the data depends on may take advisory locks, or call pg_advisory_unlock_all() */
 	hb_locks_shield();
+	hb_timer_start(run);
 	PG_TRY();
 	{
 		run->data = hb_load_in_transaction(&request, run->context);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
+		bool late = hb_timer_stop(run) && geterrcode() == ERRCODE_QUERY_CANCELED;
+
 		hb_locks_reassert();
+		if (!late)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg(HB_TIME_LIMIT_LOADING),
+						errhint("Raise \"time_limit\", or lower option \"max_rows\".")));
 	}
 	PG_END_TRY();
+	(void) hb_timer_stop(run);
+	hb_locks_reassert();
 	MemoryContextSwitchTo(run->context);
 	for (notice = run->data->notices; notice && *notice; notice++)
 		ereport(LOG, (errmsg("study %lld: %s", (long long) study->study_id, *notice)));

@@ -79,6 +79,7 @@ typedef struct HbRun
 	HbTrainerSpec spec;
 	TimestampTz started;
 	TimestampTz deadline; /* 0: no time limit */
+	int load_timer;       /* TimeoutId: interrupts the reading of the data at the deadline */
 
 	/* what a unit of resource is */
 	bool by_rows;
@@ -164,10 +165,27 @@ typedef struct HbWarm
 	HbObservation *observations; /* numbers below 1; none where the spaces differ in name or type */
 } HbWarm;
 
-/* In run->context; needs run->space. Raises 42704 where the study is gone. */
+/* The other study as it was when this one was made. */
+typedef struct HbWarmSource
+{
+	char *metric;
+	char *direction;
+	Jsonb *search_space;
+	int n;
+	HbObservation *observations; /* ascending by (number, resource) */
+} HbWarmSource;
+
+/* catalog_warm.c, in a catalog scope: keeps what the other study found out; false: it is gone. */
+extern bool hb_warm_take(int64 study_id, int64 from);
+/* What was kept; false: nothing. */
+extern bool hb_warm_source_get(int64 study_id, HbWarmSource *source);
+
+/* In run->context; needs run->space. */
 extern HbWarm *hb_warm_read(const HbRun *run);
 /* The same for a study that others train, in CurrentMemoryContext and a transaction of the caller's. */
-extern HbWarm *hb_warm_read_for(int64 id, const HbSpace *space, const HbStudyRow *study);
+extern HbWarm *hb_warm_read_for(const HbSpace *space, const HbStudyRow *study);
+/* When a study is made, in its catalog scope: keeps what study id found out. 42704 where it is gone; 0: there is none. */
+extern void hb_warm_keep(int64 study_id, int64 id);
 /* The study of a warm start must have ended, so that the same call gives the same trials: 42704, 55000. 0: there is none. */
 extern void hb_warm_check(int64 id);
 
@@ -196,6 +214,8 @@ extern void hb_loop_reset(void);
 
 /* finish.c: after the last stage or at the time limit. Raises 22000 or 57014 where no trial has a result. */
 #define HB_TIME_LIMIT_MESSAGE "study reached its time limit before its first result"
+/* Raised as 57014, too: run.c. */
+#define HB_TIME_LIMIT_LOADING "study reached its time limit while its data was read"
 extern void hb_finish(HbRun *run, bool out_of_time);
 
 /* When a time_limit that began to count at started is over. 0: none, or one beyond what a timestamp can say. Months are

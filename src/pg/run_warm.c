@@ -3,7 +3,8 @@
  *
  * Its best configurations that lie in the new search space are evaluated first.  Where both spaces have the same
  * parameters, by name and type, and both studies minimise the same metric, a sampler that learns sees the other
- * study's results as well, under numbers below 1, as if they had been recorded before the first trial.
+ * study's results as well, under numbers below 1, as if they had been recorded before the first trial.  All of it is
+ * copied when the study is made: the other one may be dropped, or resumed and changed, afterwards.
  */
 #include "pg.h"
 
@@ -142,18 +143,25 @@ hb_warm_same_text(const char *a, const char *b)
 }
 
 static bool
-hb_warm_comparable(const HbSpace *space, const HbStudyRow *other)
+hb_warm_comparable(const HbSpace *space, Jsonb *other)
 {
 	HbStatus status;
 	HbSpace *other_space;
 
-	if (!other->search_space)
+	if (other == NULL)
 		return false;
 	hb_status_init(&status);
-	other_space = hb_space_parse(&hb_host_pg, hb_json_from_jsonb(other->search_space), &status);
+	other_space = hb_space_parse(&hb_host_pg, hb_json_from_jsonb(other), &status);
 	if (!other_space)
 		hb_raise(&status);
 	return hb_warm_same_space(space, other_space);
+}
+
+static void
+no_warm_study(int64 id)
+{
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+					errmsg("study %lld does not exist", (long long) id)));
 }
 
 /* The other study, in a catalog scope; its owner's privileges must be among those of role. */
@@ -163,30 +171,28 @@ hb_warm_study(int64 id, Oid role)
 	HbStudyRow *other = hb_study_get(id);
 
 	if (other == NULL || !has_privs_of_role(role, other->owner))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("study %lld does not exist", (long long) id)));
+		no_warm_study(id);
 	return other;
 }
 
 /* same_loss: both studies minimise the same figure. Takes the observations over. */
 static HbWarm *
-hb_warm_build(const HbSpace *space, const HbStudyRow *other, bool same_loss,
-			  HbObservation *observations, int n)
+hb_warm_build(const HbSpace *space, const HbWarmSource *source, bool same_loss)
 {
 	HbWarm *warm = palloc0(sizeof(HbWarm));
 	HbWarmTrial *ranked;
 	int nranked;
 	int i;
 
-	ranked = hb_warm_rank(observations, n, &nranked);
+	ranked = hb_warm_rank(source->observations, source->n, &nranked);
 	hb_warm_configs(space, ranked, nranked, warm);
-	if (same_loss && hb_warm_comparable(space, other))
+	if (same_loss && hb_warm_comparable(space, source->search_space))
 	{
-		warm->observations = observations;
-		warm->nobservations = n;
-		hb_warm_ends(warm->observations, n);
+		warm->observations = source->observations;
+		warm->nobservations = source->n;
+		hb_warm_ends(warm->observations, source->n);
 		/* ascending as before, the last at 0 or below */
-		for (i = 0; i < n; i++)
+		for (i = 0; i < source->n; i++)
 			warm->observations[i].number -= PG_INT32_MAX;
 	}
 	return warm;
@@ -209,44 +215,52 @@ hb_warm_check(int64 id)
 						errhint("Wait for it with hyperband_wait().")));
 }
 
+void
+hb_warm_keep(int64 study_id, int64 id)
+{
+	if (id != 0 && !hb_warm_take(study_id, id))
+		no_warm_study(id);
+}
+
+static void
+read_source(int64 study_id, HbWarmSource *source)
+{
+	if (!hb_warm_source_get(study_id, source))
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("study %lld has lost what its warm start took over",
+							   (long long) study_id)));
+}
+
 HbWarm *
 hb_warm_read(const HbRun *run)
 {
-	int64 id = run->options.warm_start;
 	MemoryContext caller = MemoryContextSwitchTo(run->context);
-	HbObservation *observations = NULL;
 	HbTransaction transaction;
-	HbStudyRow *other;
+	HbWarmSource source;
 	HbWarm *warm;
-	int n = 0;
 
 	hb_transaction_begin(&transaction);
-	other = hb_warm_study(id, run->study->owner);
-	observations = hb_observations_get(id, PG_INT32_MAX, &n);
+	read_source(run->study->study_id, &source);
 	hb_transaction_commit(&transaction);
-	warm = hb_warm_build(run->space, other,
-						 hb_warm_same_text(other->metric, hb_metrics[run->metric].name),
-						 observations, n);
+	warm = hb_warm_build(run->space, &source,
+						 hb_warm_same_text(source.metric, hb_metrics[run->metric].name));
 	MemoryContextSwitchTo(caller);
 	return warm;
 }
 
 HbWarm *
-hb_warm_read_for(int64 id, const HbSpace *space, const HbStudyRow *study)
+hb_warm_read_for(const HbSpace *space, const HbStudyRow *study)
 {
-	HbObservation *observations;
 	HbCatalogScope scope;
-	HbStudyRow *other;
-	bool same_loss;
-	int n = 0;
+	HbWarmSource source;
 
 	/* a background worker that opens a study has none */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	hb_catalog_enter(&scope);
-	other = hb_warm_study(id, study->owner);
-	observations = hb_observations_get(id, PG_INT32_MAX, &n);
+	read_source(study->study_id, &source);
 	hb_catalog_leave(&scope);
 	PopActiveSnapshot();
-	same_loss = other->metric == NULL && hb_warm_same_text(other->direction, study->direction);
-	return hb_warm_build(space, other, same_loss, observations, n);
+	return hb_warm_build(space, &source,
+						 source.metric == NULL &&
+							 hb_warm_same_text(source.direction, study->direction));
 }

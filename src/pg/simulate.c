@@ -123,8 +123,7 @@ hyperband_simulate(PG_FUNCTION_ARGS)
 						errmsg("study %lld has no recorded results", (long long) study->study_id)));
 	request.seed = (uint64) hb_seed_argument(fcinfo, ARG_SEED);
 	request.budget = options.budget;
-	request.from_scratch =
-		strcmp(study->resource, "rows") == 0 || strcmp(study->resource, "features") == 0;
+	request.from_scratch = hb_resource_from_scratch(study->resource);
 	request.plan.max_resource = study->max_resource > 0 ? study->max_resource : longest;
 	request.plan.min_resource = study->min_resource;
 	request.plan.eta = PG_GETARG_INT32(ARG_ETA);

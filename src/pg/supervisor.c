@@ -169,7 +169,8 @@ hb_study_failed(int64 study_id, const ErrorData *error)
 		proc_exit(1);
 	}
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED &&
-		strcmp(error->message, HB_TIME_LIMIT_MESSAGE) != 0)
+		strcmp(error->message, HB_TIME_LIMIT_MESSAGE) != 0 &&
+		strcmp(error->message, HB_TIME_LIMIT_LOADING) != 0)
 	{
 		if (!hb_cancel_requested(study_id))
 			return true;

@@ -650,6 +650,7 @@ hb_tune(FunctionCallInfo fcinfo, const char *command)
 
 	hb_catalog_enter(&scope);
 	study_id = hb_study_insert(&request.study);
+	hb_warm_keep(study_id, request.options.warm_start);
 	hb_catalog_leave(&scope);
 	hb_launch_at_commit(request.study.owner, study_id);
 	return study_id;

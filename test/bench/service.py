@@ -1,9 +1,10 @@
 """What test/bench/service.sh measures: ask + tell pairs a second from 1 and 8 connections.
 
-A study is filled with finished trials first (hyperband: by its own functions; Optuna: by add_trials), then a fixed
-number of pairs is timed, from the first start to the last end of the processes. A pair is: a configuration of two
-floats and a category drawn at random, a loss told. Each process makes one pair before the clock starts. Small studies are
-made anew for each round, so that they stay small.
+A study is filled with finished trials first (hyperband: by its own functions; Optuna: by copies of a trial that it wrote
+itself), then a number of pairs is timed, from the first start to the last end of the processes.  A pair is: a
+configuration of two floats and a category, a loss told.  Each process makes ten pairs before the clock starts.  Small
+studies are made anew for each round, so that they stay small.  Beside the wall clock the processor time of the
+connections' server processes is taken, which other work on the machine disturbs less: ratios are of that.
 """
 import multiprocessing
 import os
@@ -24,14 +25,23 @@ except ImportError:
 SPACE = ('{"x": {"type": "float", "low": 0, "high": 1, "grid": 1000}, "y": {"type": "float", "low": 1e-5, "high": 1, "log": true, "grid": 1000}, '
          '"kind": ["a", "b", "c"]}')
 OPTUNA_URL = "postgresql+psycopg2:///optuna_service"
-OPTUNA_MOST = int(os.environ.get("OPTUNA_MOST", 10000))
+OPTUNA_SIZES = [int(size) for size in os.environ.get("OPTUNA", "10000").split()]
 ROUNDS = int(os.environ.get("ROUNDS", 3))
+PAIRS = int(os.environ.get("PAIRS", 2000))
+SAMPLERS = ("random", "grid", "sobol")
+SCHEDULERS = ("full", "halving", "hyperband", "asha", "racing")
+WARM_UP = 10
 
 
 def connect():
     db = psycopg2.connect(dbname="hyperband_service")
     db.autocommit = True
     return db.cursor()
+
+
+def processor_seconds(pid):
+    with open(f"/proc/{pid}/schedstat") as file:
+        return int(file.read().split()[0]) / 1e9
 
 
 def hyperband_fill(trials, room, sampler, scheduler):
@@ -41,32 +51,36 @@ def hyperband_fill(trials, room, sampler, scheduler):
     drawn = 0
     while drawn < trials:
         sql.execute("SELECT count(hyperband_tell(trial_id, attempt, to_resource, random())), max(trial_id) FROM hyperband_ask(%s, %s)",
-                    [study, min(1000, trials - drawn)])
+                    [study, min(100, trials - drawn)])
         told = sql.fetchone()[0]
         assert told > 0, "the study ended while it was filled"
         sql.execute("SELECT drawn FROM hyperband.turn WHERE study_id = %s", [study])
         drawn = sql.fetchone()[0]
-    sql.execute("ANALYZE")
+    sql.connection.close()
     return study
 
 
 def hyperband_pairs(study, pairs, barrier):
     sql = connect()
+    pid = sql.connection.get_backend_pid()
+    sql.execute("PREPARE ask (bigint) AS SELECT trial_id, attempt, config, to_resource FROM hyperband_ask($1)")
+    sql.execute("PREPARE tell (bigint, int, int, float8) AS SELECT hyperband_tell($1, $2, $3, $4)")
 
     def pair():
         while True:
-            sql.execute("SELECT trial_id, attempt, config, to_resource FROM hyperband_ask(%s)", [study])
+            sql.execute("EXECUTE ask (%s)", [study])
             row = sql.fetchone()
             if row:
                 break
-        sql.execute("SELECT hyperband_tell(%s, %s, %s, %s)", [row[0], row[1], row[3], row[2]["x"]])
+        sql.execute("EXECUTE tell (%s, %s, %s, %s)", [row[0], row[1], row[3], row[2]["x"]])
 
-    pair()
+    for _ in range(WARM_UP):
+        pair()
     barrier.wait()
-    begin = time.monotonic()
+    before, begin = processor_seconds(pid), time.monotonic()
     for _ in range(pairs):
         pair()
-    return begin, time.monotonic()
+    return begin, time.monotonic(), processor_seconds(pid) - before
 
 
 def optuna_space():
@@ -74,31 +88,53 @@ def optuna_space():
             "kind": optuna.distributions.CategoricalDistribution(["a", "b", "c"])}
 
 
+# add_trials takes minutes for many: these are the rows that it writes, with values and numbers of their own.
+OPTUNA_COPIES = """
+CREATE TEMP TABLE copies AS SELECT nextval(pg_get_serial_sequence('trials', 'trial_id'))::int AS trial_id, n, t.trial_id AS template
+    FROM trials t, generate_series(1, %(copies)s) n WHERE t.study_id = %(study)s AND t.number = 0;
+INSERT INTO trials (trial_id, number, study_id, state, datetime_start, datetime_complete)
+    SELECT c.trial_id, c.n, t.study_id, t.state, t.datetime_start, t.datetime_complete FROM copies c JOIN trials t ON t.trial_id = c.template;
+INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json)
+    SELECT c.trial_id, p.param_name, p.param_value, p.distribution_json FROM copies c JOIN trial_params p ON p.trial_id = c.template;
+INSERT INTO trial_values (trial_id, objective, value, value_type)
+    SELECT c.trial_id, v.objective, random(), v.value_type FROM copies c JOIN trial_values v ON v.trial_id = c.template;
+DROP TABLE copies;
+"""
+
+
 def optuna_fill(trials, room, sampler, scheduler):
-    space = optuna_space()
-    # add_trials commits several times a trial: without waiting for the disk, while it fills
-    storage = optuna.storages.RDBStorage(OPTUNA_URL + "?options=-csynchronous_commit%3Doff")
+    storage = optuna.storages.RDBStorage(OPTUNA_URL)
     study = optuna.create_study(storage=storage, sampler=optuna.samplers.RandomSampler())
-    study.add_trials([optuna.trial.create_trial(params={"x": i / trials, "y": 0.5, "kind": "a"}, distributions=space, value=i / trials)
-                      for i in range(trials)])
+    study.add_trial(optuna.trial.create_trial(params={"x": 0.5, "y": 0.5, "kind": "a"}, distributions=optuna_space(), value=0.5))
     storage.engine.dispose()  # processes inherit no connection
+    db = psycopg2.connect(dbname="optuna_service")
+    db.cursor().execute(OPTUNA_COPIES, {"copies": trials - 1, "study": study._study_id})
+    db.commit()
+    db.autocommit = True
+    db.cursor().execute("ANALYZE")
+    db.close()
+    assert len(optuna.load_study(study_name=study.study_name, storage=OPTUNA_URL).get_trials(deepcopy=False)) == trials
     return study.study_name
 
 
 def optuna_pairs(name, pairs, barrier):
-    study = optuna.load_study(study_name=name, storage=OPTUNA_URL, sampler=optuna.samplers.RandomSampler())
+    storage = optuna.storages.RDBStorage(OPTUNA_URL)
+    study = optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
     space = optuna_space()
+    with storage.engine.connect() as connection:  # the pool's only one, which pairs use again
+        pid = connection.connection.dbapi_connection.get_backend_pid()
 
     def pair():
         trial = study.ask(space)
         study.tell(trial, trial.params["x"])
 
-    pair()
+    for _ in range(WARM_UP):
+        pair()
     barrier.wait()
-    begin = time.monotonic()
+    before, begin = processor_seconds(pid), time.monotonic()
     for _ in range(pairs):
         pair()
-    return begin, time.monotonic()
+    return begin, time.monotonic(), processor_seconds(pid) - before
 
 
 def worker(pairs_of, study, pairs, barrier, results):
@@ -122,7 +158,8 @@ def timed(pairs_of, study, connections, pairs):
     for error in times:
         if isinstance(error, BaseException):
             raise error
-    return share * connections, max(end for _, end in times) - min(begin for begin, _ in times)
+    done = share * connections
+    return done / (max(end for _, end, _ in times) - min(begin for begin, _, _ in times)), sum(cpu for _, _, cpu in times) / done
 
 
 class Case:
@@ -134,50 +171,89 @@ class Case:
         self.name, self.fill, self.pairs_of, self.trials, self.connections = name, fill, pairs_of, trials, connections
         self.sampler, self.scheduler = sampler, scheduler
         self.pairs = max(48, min(trials, most))
-        self.rates = []
+        self.rates, self.costs = [], []
 
-    def round(self):
+    def prepare(self):
         key = self.name, self.trials  # large studies serve one and eight connections
         if key not in Case.studies or self.trials < 1000:
-            Case.studies[key] = self.fill(self.trials, 2 * (self.pairs + 8) * ROUNDS + 1000, self.sampler, self.scheduler)
-        done, seconds = timed(self.pairs_of, Case.studies[key], self.connections, self.pairs)
-        self.rates.append(done / seconds)
+            Case.studies[key] = self.fill(self.trials, 2 * (self.pairs + 8 * (WARM_UP + 1)) * ROUNDS + 1000, self.sampler, self.scheduler)
+        return Case.studies[key]
+
+    def round(self):
+        rate, cost = timed(self.pairs_of, self.prepare(), self.connections, self.pairs)
+        self.rates.append(rate)
+        self.costs.append(cost)
 
     def rate(self):
         return statistics.median(self.rates)
 
+    def cost(self):
+        return statistics.median(self.costs)
+
     def show(self):
         print(f"{self.name:34} {self.trials:7} trials  {self.connections} connections  {len(self.rates)} x {self.pairs:5} pairs  "
-              f"{self.rate():9.1f} pairs/s ({min(self.rates):.1f} to {max(self.rates):.1f})", flush=True)
+              f"{self.rate():9.1f} pairs/s ({min(self.rates):.1f} to {max(self.rates):.1f})  {1000 * self.cost():7.3f} ms of server CPU a pair", flush=True)
+
+
+def verdict(met, text):
+    print(f"  {'met' if met else 'not met':8} {text}", flush=True)
+
+
+def growth(ours, methods, sizes):
+    """Goal: a pair in a large study costs at most twice what it costs in a small one."""
+    if len(sizes) < 2:
+        return
+    print(f"\nExpected: a pair at {sizes[-1]} trials costs at most 2 times the server CPU of one at {sizes[0]} (in brackets: wall clock)")
+    for method in methods:
+        for connections in (1, 8):
+            first, last = (ours[(*method, size, connections)] for size in (sizes[0], sizes[-1]))
+            ratio = last.cost() / first.cost()
+            verdict(ratio <= 2, f"{' x '.join(method)}, {connections} connections: {ratio:.2f} ({first.rate() / last.rate():.2f})")
+
+
+def beside(ours, theirs, methods):
+    """Goal: 50 times Optuna's rate."""
+    for (trials, connections), case in theirs.items():
+        print(f"\nExpected: at {trials} trials, {connections} connections, at least 50 times Optuna's rate")
+        for method in methods:
+            if (*method, trials, connections) in ours:
+                mine = ours[(*method, trials, connections)]
+                ratio = mine.rate() / case.rate()
+                verdict(ratio >= 50, f"{' x '.join(method)}: {ratio:.1f} times the rate, {case.cost() / mine.cost():.1f} times fewer seconds of server CPU")
 
 
 def main(sizes):
     methods = [("random", "full"), ("random", "hyperband")]
-    if os.environ.get("METHODS") == "all":
-        methods = [(a, b) for a in ("random", "grid", "sobol") for b in ("full", "halving", "hyperband", "asha", "racing")]
+    if os.environ.get("METHODS", "all") == "all":
+        methods = [(a, b) for a in SAMPLERS for b in SCHEDULERS]
     print("client: Python", sys.version.split()[0], "psycopg2", psycopg2.__version__.split()[0],
-          f"optuna {optuna.__version__} sqlalchemy {sqlalchemy.__version__}" if optuna else "no optuna")
+          f"optuna {optuna.__version__} sqlalchemy {sqlalchemy.__version__}" if optuna else "no optuna", flush=True)
     ours, theirs = {}, {}
     for trials in sizes:
         for connections in (1, 8):
             for sampler, scheduler in methods:
                 ours[sampler, scheduler, trials, connections] = Case(f"hyperband {sampler} x {scheduler}", hyperband_fill, hyperband_pairs,
-                                                                     trials, connections, sampler, scheduler, 2000)
-            if optuna and trials <= OPTUNA_MOST:
-                theirs[trials, connections] = Case("optuna RandomSampler, RDBStorage", optuna_fill, optuna_pairs, trials, connections, None, None, 100)
-    for _ in range(ROUNDS):
-        for case in [*ours.values(), *theirs.values()]:
-            case.round()
-    for case in [*ours.values(), *theirs.values()]:
-        case.show()
-    for (trials, connections), case in theirs.items():
-        for sampler, scheduler in methods:
-            print(f"{sampler} x {scheduler}, {trials} trials, {connections} connections: "
-                  f"{ours[sampler, scheduler, trials, connections].rate() / case.rate():.1f} times optuna's rate")
-    for sampler, scheduler in methods:
+                                                                     trials, connections, sampler, scheduler, PAIRS)
+    for trials in OPTUNA_SIZES if optuna else []:
         for connections in (1, 8):
-            first, last = (ours[sampler, scheduler, n, connections].rate() for n in (sizes[0], sizes[-1]))
-            print(f"{sampler} x {scheduler}, {connections} connections: a pair at {sizes[-1]} trials costs {first / last:.2f} times that at {sizes[0]}")
+            theirs[trials, connections] = Case("optuna RandomSampler, RDBStorage", optuna_fill, optuna_pairs, trials, connections, None, None, min(100, PAIRS))
+    cases = [*ours.values(), *theirs.values()]
+    with multiprocessing.get_context("fork").Pool(2) as pool:  # filling takes longest
+        large = {(case.name, case.trials): case for case in ours.values() if case.trials >= 1000}
+        filled = pool.map(fill, [(case.trials, 2 * (case.pairs + 8 * (WARM_UP + 1)) * ROUNDS + 1000, case.sampler, case.scheduler) for case in large.values()], 1)
+        Case.studies.update(zip(large, filled))
+    connect().execute("VACUUM ANALYZE")
+    for _ in range(ROUNDS):
+        for case in cases:
+            case.round()
+    for case in cases:
+        case.show()
+    growth(ours, methods, sizes)
+    beside(ours, theirs, methods)
+
+
+def fill(arguments):
+    return hyperband_fill(*arguments)
 
 
 if __name__ == "__main__":

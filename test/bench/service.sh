@@ -1,12 +1,14 @@
 #!/bin/sh
 # How many ask + tell pairs a second a study takes, beside Optuna's RDBStorage on the same server.
 #
-#   test/bench/service.sh [TRIALS...]      default: 100 10000
+#   test/bench/service.sh [short | TRIALS...]      default: 100 1000 10000 100000
 #
-# PG* variables name a running cluster with hyperband installed; superuser; databases hyperband_service and optuna_service
-# are made and dropped there.  PYTHON names an interpreter with psycopg2; with optuna and sqlalchemy, too, Optuna is
-# measured on studies of at most OPTUNA_MOST trials (default 10000); ROUNDS is how often (3).  Both use the driver psycopg2, a process a connection,
-# and the server's synchronous_commit.  METHODS=all measures every sampler that does not learn with every scheduler.
+# PG* variables name a running cluster with hyperband installed, on this machine; superuser; databases hyperband_service
+# and optuna_service are made and dropped there.  PYTHON names an interpreter with psycopg2; with optuna and sqlalchemy,
+# too, Optuna is measured on studies of OPTUNA trials (default 10000).  Every sampler that does not learn with every
+# scheduler; METHODS=two takes random x full and random x hyperband alone, as does short, which takes two to four minutes.
+# ROUNDS is how often (3), PAIRS how many at most at a time (2000).  Both use the driver psycopg2, a process a
+# connection, and the server's synchronous_commit; hyperband's two statements are prepared, Optuna's are its own.
 set -eu
 
 here=$(dirname "$0")
@@ -23,5 +25,9 @@ echo "machine: $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | h
 psql -XqAt -d hyperband_service -c "SELECT 'server: PostgreSQL ' || current_setting('server_version') || ', hyperband ' || extversion
 	|| ', synchronous_commit ' || current_setting('synchronous_commit') || ', fsync ' || current_setting('fsync')
 	|| ', shared_buffers ' || current_setting('shared_buffers') FROM pg_extension WHERE extname = 'hyperband'"
-[ $# -gt 0 ] || set -- 100 10000
+if [ "${1:-}" = short ]; then
+	set -- 100 10000
+	export METHODS="${METHODS:-two}" ROUNDS="${ROUNDS:-1}" PAIRS="${PAIRS:-400}"
+fi
+[ $# -gt 0 ] || set -- 100 1000 10000 100000
 "$PYTHON" "$here/service.py" "$@"

@@ -63,13 +63,26 @@ like(error_of($node, "SELECT hyperband_wait($large)"), qr/ERROR:  53400: trainin
 $node->append_conf('postgresql.conf', "hyperband.max_data_memory = '1GB'");
 $node->reload;
 
-# A hot standby.
+# A hot standby, which has a study that waits for a worker's result and one that has ended.
+my $worked = $node->safe_psql('postgres', q(SELECT hyperband_create_study('{"x": {"type": "float", "low": 0, "high": 1}}', max_resource => 3)));
+my $trial = $node->safe_psql('postgres', "SELECT trial_id FROM hyperband_ask($worked)");
+my $ended = $node->safe_psql('postgres', q(SELECT hyperband_create_study('{"x": {"type": "float", "low": 0, "high": 1}}', 'random', 'full', 3, n_trials => 3)));
+$node->safe_psql('postgres', "SELECT hyperband_tell(trial_id, attempt, to_resource, random()) FROM hyperband_ask($ended, 3)");
 $node->backup('backup');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'backup', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);
 like(error_of($standby, "SELECT hyperband_tune($quick)"), qr/ERROR:  25006/, 'no study on a standby');
+for my $call (
+	"hyperband_create_study('{\"x\": 1}')", "hyperband_minimize('pg_sleep(float8)'::regprocedure, '{\"x\": 1}')",
+	"hyperband_ask($worked)", "hyperband_tell($trial, 1, 1, 0.5)", "hyperband_cancel($worked)", "hyperband_resume($worked)",
+	"hyperband_drop($worked)")
+{
+	my ($name) = $call =~ /^(\w+)/;
+	like(error_of($standby, "SELECT $call"), qr/ERROR:  25006: cannot execute $name\(\) during recovery|ERROR:  25006: cannot execute $name\(\) in a read-only transaction/, "no $name on a standby");
+}
+is($standby->safe_psql('postgres', "SELECT count(*) > 0 FROM hyperband_simulate($ended, 'halving')"), 't', 'but replays of recorded curves');
 is($standby->safe_psql('postgres', "SELECT hyperband_classify('limited', l) IS NOT NULL FROM letter l WHERE id = 1"), 't', 'but predictions');
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM hyperband_plan(27)'), 10, 'and plans');
 $standby->stop;

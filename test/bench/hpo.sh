@@ -1,0 +1,146 @@
+#!/bin/bash
+# Tuning a table from SQL, beside scikit-learn and Optuna with PyTorch on the same table, two cores each.
+#
+#   test/bench/hpo.sh DATA_FOLDER [full]
+#
+# PG* variables name a running server on this machine with hyperband installed; superuser.  DATA_FOLDER holds load.sql and
+# the tables that it loads (schema real_shared); Fashion-MNIST comes from Debian's package dataset-fashion-mnist.  PYTHON
+# names an interpreter with numpy, psycopg, torch, optuna and scikit-learn; without one the peers are skipped.
+# Short: letter and 12,000 Fashion-MNIST images, R = 27, one seed.  full: adult, synthetic 100,000 x 30 and all 60,000
+# images, too, R = 27 and 81, seeds 1 to 5.  TASKS, MODELS, RS, SEEDS and PEERS choose otherwise.
+#
+# The same search space, batch size (128), longest training and trial counts for all; every method sets a fifth of the
+# rows aside for validation (a sixth of 12,000).  Wall and CPU time run from the first byte read to the tuned model; the
+# error on test rows that nobody saw is measured after.  What differs is written in hpo_peer.py.
+# Standard output: Markdown.  OUT names a folder for hpo.csv.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/hpo_lib.sh"
+data=${1:?usage: hpo.sh DATA_FOLDER [full]}
+python=${PYTHON:-python3}
+
+if [ "${2:-short}" = full ]; then
+	: "${TASKS=letter adult synthetic fashion_10k fashion_60k}" "${RS=27 81}" "${SEEDS=1 2 3 4 5}"
+else
+	: "${TASKS=letter fashion_10k}" "${RS=27}" "${SEEDS=1}"
+fi
+: "${MODELS=linear mlp}" "${PEERS=halving optuna random}"
+
+linear='"optimizer": ["nesterov", "adam"], "schedule": "constant", "batch_size": 128,
+	"l2": {"type": "float", "low": 1e-7, "high": 0.1, "log": true},
+	"learning_rate": {"cases": [{"type": "float", "low": 0.001, "high": 1, "log": true, "when": {"optimizer": "nesterov"}},
+		{"type": "float", "low": 0.0001, "high": 0.1, "log": true, "when": {"optimizer": "adam"}}]}'
+mlp='"optimizer": ["nesterov", "adam"], "schedule": "constant", "batch_size": 128, "dropout": 0, "activation": ["relu", "tanh"],
+	"l2": {"type": "float", "low": 1e-7, "high": 0.001, "log": true}, "layers": {"type": "int", "low": 1, "high": 2},
+	"units": {"type": "int", "low": 32, "high": 256, "log": true},
+	"learning_rate": {"cases": [{"type": "float", "low": 0.001, "high": 0.3, "log": true, "when": {"optimizer": "nesterov"}},
+		{"type": "float", "low": 0.0001, "high": 0.02, "log": true, "when": {"optimizer": "adam"}}]}'
+
+bench_begin
+sql -c "CREATE TABLE hpo_bench.result (task text, model text, r int, seed int, method text, wall float8, cpu float8, validation float8,
+	test float8, trials int, epochs bigint)"
+sql -c "CREATE FUNCTION hpo_bench.spread(v float8[], digits int) RETURNS text LANGUAGE sql AS \$\$
+	SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY x))::numeric, digits)
+		|| CASE WHEN count(*) > 1 THEN format(' (%s-%s)', round(min(x)::numeric, digits), round(max(x)::numeric, digits)) ELSE '' END
+	FROM unnest(v) AS x \$\$"
+work=$(mktemp -d)
+chmod 755 "$work"
+case $TASKS in *fashion*)
+	for name in train-images-idx3 train-labels-idx1 t10k-images-idx3 t10k-labels-idx1; do
+		zcat "/usr/share/datasets/fashion-mnist/$name-ubyte.gz" >"$work/$name-ubyte"
+	done ;;
+esac
+case " $TASKS " in *" letter "* | *" adult "* | *" digits "*)
+	if [ "$(sql -c "SELECT to_regclass('real_shared.adult') IS NULL")" = t ]; then
+		sql -v dir="$(cd "$data" && pwd)" -v skip_images=1 -v skip_big=1 -f "$data/load.sql" >/dev/null
+	fi ;;
+esac
+
+target_of()
+{
+	case $1 in letter) echo lettr ;; adult) echo income ;; digits) echo digit ;; synthetic) echo class ;; fashion*) echo label ;; esac
+}
+
+# record METHOD WALL CPU VALIDATION TEST TRIALS EPOCHS: of the current task, model, R and seed.
+record()
+{
+	sql -c "INSERT INTO hpo_bench.result VALUES ('$task', '$model', $R, $seed, '$1', $2, $3, $4, $5, $6, $7)"
+	note "$task $model R=$R seed $seed $1: $2 s wall, $3 s CPU, validation $4, test $5"
+}
+
+# ours METHOD "MORE ARGUMENTS"
+ours()
+{
+	local space target validation=0.2 test
+	target=$(target_of "$task")
+	[ "$task" != fashion_10k ] || validation='1.0/6'
+	if [ "$model" = mlp ]; then space=$mlp; else space=$linear; fi
+	study "'hpo_bench.${task}_train', '$target', model => '$model', task => 'classification', search_space => '{$space}',
+		name => 'hpo bench', validation => $validation, max_resource => $R, seed => $seed, trainers => 2 $2"
+	test=$(sql -c "SELECT avg((hyperband_classify('hpo bench', t) <> $target::text)::int) FROM hpo_bench.${task}_test AS t")
+	record "$1" "$wall" "$cpu" "$loss" "$test" "$(sql -c "SELECT count(*) FROM hyperband.trial WHERE study_id = $study")" \
+		"$(sql -c "SELECT resource_spent FROM hyperband.study WHERE study_id = $study")"
+	forget "$study"
+	sql -c "SELECT hyperband_drop_model('hpo bench')" >/dev/null
+}
+
+missing=
+"$python" -c 'import numpy, psycopg, torch, optuna, sklearn' 2>/dev/null || missing=yes
+for task in $TASKS; do
+	sql -v task="$task" -v folder="$work" -f "$here/hpo_tables.sql"
+	for R in $RS; do
+		trials=$(sql -c "SELECT sum(trials) FROM hyperband_plan($R) WHERE rung = 0")
+		full=$(sql -c "SELECT trials FROM hyperband_plan($R, scheduler => 'full')")
+		for model in $MODELS; do
+			for seed in $SEEDS; do
+				ours 'hyperband' ""
+				ours 'hyperband, halving' ", scheduler => 'halving', n_trials => $R"
+				[ -z "$missing" ] || continue
+				for peer in $PEERS; do
+					n=$trials
+					[ "$peer" != random ] || n=$full
+					IFS='|' read -r p_wall p_cpu p_validation p_test p_trials p_epochs \
+						< <("$python" "$here/hpo_peer.py" "$peer" "$task" "$(target_of "$task")" "$model" "$R" "$seed" "$n")
+					case $peer in
+						halving) label='scikit-learn halving' ;;
+						optuna) label='Optuna Hyperband, PyTorch' ;;
+						random) label='random search, PyTorch' ;;
+					esac
+					record "$label" "$p_wall" "$p_cpu" "$p_validation" "$p_test" "$p_trials" "$p_epochs"
+				done
+			done
+		done
+	done
+done
+
+[ -z "${OUT:-}" ] || sql -c "COPY (SELECT * FROM hpo_bench.result) TO STDOUT (FORMAT csv, HEADER)" >"$OUT/hpo.csv"
+machine
+if [ -n "$missing" ]; then
+	echo "peers skipped: no interpreter with numpy, psycopg, torch, optuna and sklearn (PYTHON=$python)"
+else
+	"$python" -c 'import torch, optuna, sklearn, sys; print(f"peers: Python {sys.version.split()[0]}, PyTorch {torch.__version__}, Optuna {optuna.__version__}, scikit-learn {sklearn.__version__}")'
+fi
+echo
+echo "Medians over seeds (lowest-highest)."
+echo
+table "SELECT task, model, r AS \"R\", method,
+	hpo_bench.spread(array_agg(wall), 2) AS \"wall s\", hpo_bench.spread(array_agg(cpu), 2) AS \"CPU s\",
+	hpo_bench.spread(array_agg(validation), 4) AS \"validation error\", hpo_bench.spread(array_agg(test), 4) AS \"test error\",
+	min(trials) AS trials, percentile_disc(0.5) WITHIN GROUP (ORDER BY epochs) AS epochs
+	FROM hpo_bench.result GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+[ -z "$missing" ] || exit 0
+echo
+echo "Times faster than each peer (wall, CPU; medians), and whether the test error is at most the peer's plus one standard error"
+echo "of an error on that many test rows.  Ours is the faster of the two schedulers that passes that, else hyperband."
+echo
+table "WITH m AS (
+	SELECT task, model, r, method, percentile_cont(0.5) WITHIN GROUP (ORDER BY wall) AS wall, percentile_cont(0.5) WITHIN GROUP (ORDER BY cpu) AS cpu,
+		percentile_cont(0.5) WITHIN GROUP (ORDER BY test) AS test FROM hpo_bench.result GROUP BY 1, 2, 3, 4),
+n AS (SELECT replace(relname, '_test', '') AS task, reltuples AS rows FROM pg_class WHERE relnamespace = 'hpo_bench'::regnamespace AND relname LIKE '%\_test'),
+pairs AS (SELECT p.task, p.model, p.r, p.method AS peer, o.method AS ours, p.wall / o.wall AS wall, p.cpu / nullif(o.cpu, 0) AS cpu, o.test - p.test AS worse,
+		o.test <= p.test + sqrt(p.test * (1 - p.test) / n.rows) AS as_good
+	FROM m AS p JOIN n USING (task) JOIN m AS o ON (o.task, o.model, o.r) = (p.task, p.model, p.r) AND o.method LIKE 'hyperband%' AND p.method NOT LIKE 'hyperband%')
+SELECT DISTINCT ON (task, model, r, peer) task, model, r AS \"R\", peer, ours, round(wall::numeric, 1) AS \"times faster, wall\",
+	round(cpu::numeric, 1) AS \"times less CPU\", round(worse::numeric, 4) AS \"test error, difference\", CASE WHEN as_good THEN 'yes' ELSE 'no' END AS \"as good\",
+	CASE WHEN model = 'linear' THEN 10 WHEN task LIKE 'fashion%' THEN 2.5 ELSE 9 END AS goal
+	FROM pairs ORDER BY task, model, r, peer, as_good DESC, CASE WHEN as_good THEN wall ELSE (ours = 'hyperband')::int END DESC"

@@ -1,0 +1,88 @@
+# What the hpo benchmarks share: the connection, CPU time of the server, one study measured, Markdown.
+#
+# PG* variables name a running server on this machine with hyperband installed; superuser.  Everything lives in the
+# schema hpo_bench, which begin makes and drops.
+
+sql() { psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
+note() { printf '%s\n' "$*" >&2; }
+
+bench_begin()
+{
+	sql >/dev/null <<'SQL'
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS hyperband;
+DROP SCHEMA IF EXISTS hpo_bench CASCADE;
+CREATE SCHEMA hpo_bench;
+SQL
+	postmaster=$(sql -c "SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)")
+	trap bench_end EXIT
+	trap 'exit 130' INT TERM
+}
+
+bench_end()
+{
+	sql -c "SET client_min_messages = warning" -c "DROP SCHEMA IF EXISTS hpo_bench CASCADE" >/dev/null 2>&1 || true
+	[ -z "${work:-}" ] || rm -rf "$work"
+}
+
+# CPU seconds of the postmaster, of its children and grandchildren, and of all that they have reaped: the server and its trainers.
+server_cpu()
+{
+	{ cat /proc/[0-9]*/stat 2>/dev/null || true; } | awk -v top="$postmaster" -v tick="$(getconf CLK_TCK)" '
+		{ pid = $1; sub(/^.*\) /, ""); parent[pid] = $2; own[pid] = $12 + $13; reaped[pid] = $14 + $15 }
+		END {
+			for (pid in parent)
+				if (pid == top || parent[pid] == top || (parent[pid] in parent && parent[parent[pid]] == top))
+					sum += own[pid] + reaped[pid]
+			printf "%.2f\n", sum / tick
+		}'
+}
+
+# A supervisor ends a moment after its study.
+settle()
+{
+	until [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hyperband supervisor'")" = 0 ]; do sleep 0.05; done
+}
+
+# study "ARGUMENTS of hyperband_tune" [SQL before]: sets $study, $wall and $cpu (seconds), $wal (bytes), $loss.
+study()
+{
+	local before
+	settle
+	before=$(server_cpu)
+	read -r study wall wal loss < <(sql -F ' ' <<-SQL
+		SET client_min_messages = warning;
+		${2:-}
+		SELECT pg_current_wal_insert_lsn() AS lsn \gset
+		SELECT clock_timestamp() AS began \gset
+		SELECT hyperband_tune($1) AS study \gset
+		SELECT hyperband_wait(:study) AS state \gset
+		SELECT :study, round(extract(epoch FROM clock_timestamp() - :'began'::timestamptz), 3),
+			pg_wal_lsn_diff(pg_current_wal_insert_lsn(), :'lsn'), best_loss FROM hyperband.study WHERE study_id = :study;
+	SQL
+	)
+	[ -n "${loss:-}" ] || { note "the study hyperband_tune($1) failed"; return 1; }
+	settle
+	cpu=$(awk -v a="$before" -v b="$(server_cpu)" 'BEGIN { printf "%.2f", b - a }')
+}
+
+forget() { sql -c "SELECT hyperband_drop($1)" >/dev/null; }
+
+# Reads lines "a|b|c", the first the heads of the columns, and writes a Markdown table.
+markdown()
+{
+	awk -F '|' 'function row(text) { gsub(/\|/, " | ", text); print "| " text " |" }
+		{ row($0) }
+		NR == 1 { line = "---"; for (i = 2; i <= NF; i++) line = line "|---"; row(line) }'
+}
+
+# table SQL: the result of a query as a Markdown table.
+table() { psql -XqA -v ON_ERROR_STOP=1 -P footer=off -P null='' -F '|' -c "$1" | markdown; }
+
+machine()
+{
+	echo "machine: $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(awk '/MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo)"
+	sql -c "SELECT 'server: PostgreSQL ' || current_setting('server_version') || ', hyperband ' || extversion || ', shared_buffers '
+		|| current_setting('shared_buffers') || ', fsync ' || current_setting('fsync') FROM pg_extension WHERE extname = 'hyperband'"
+	echo "date: $(date -u +%Y-%m-%d)"
+}

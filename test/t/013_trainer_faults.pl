@@ -1,0 +1,97 @@
+# Trainers that crash, hang, run out of memory or talk nonsense: the server and all sessions go on, what they were at is
+# tried three times, and what cannot be done is given up alone.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use Hyperband;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $node = new_cluster('main');
+load_table($node, 'letter');
+my $call = "'letter', 'lettr', max_resource => 9, seed => 11, trainers => 2, options => '{\"max_rows\": 6000}', search_space => '" . big_space() . "'";
+my $reference = tune($node, $call);
+is(wait_study($node, $reference), 'done', 'the undisturbed study is done');
+
+# A trainer that is stopped says nothing for a minute; the rest of this file runs meanwhile.
+my $stopped_study = training_study($node, $call, 0.1);
+my ($stopped) = trainers_of($node);
+kill 'STOP', $stopped;
+my $stopped_at = time;
+
+# In a copy of the installation whose trainer misbehaves.
+my $pg = $node->config_data('--bindir') =~ s{/usr/lib/postgresql/15/bin$}{}r;
+my $copy = $node->basedir . '/copy';
+my $lib  = "$copy/usr/lib/postgresql/15/lib";
+system_or_bail('mkdir', $copy);
+system_or_bail('cp', '-a', "$pg/usr", "$copy/");
+system_or_bail('mv', "$lib/hyperband_trainer", "$lib/hyperband_trainer.real");
+system_or_bail('cp', "$FindBin::RealBin/bad_trainer", "$lib/hyperband_trainer");
+chmod 0755, "$lib/hyperband_trainer" or BAIL_OUT($!);
+my $bad = new_cluster('bad', install_path => "$copy/usr/lib/postgresql/15");
+load_table($bad, 'vowel');
+my $small = "'vowel', 'class', max_resource => 9, seed => 2, trainers => 2, search_space => '{\"units\": [8, 16], \"layers\": 1, \"batch_size\": [32, 64, 128], \"learning_rate\": {\"type\": \"float\", \"low\": 0.001, \"high\": 0.1, \"log\": true}}'";
+my $expected;
+
+sub value { return $bad->safe_psql('postgres', $_[0]) }
+
+sub run_bad
+{
+	my ($mode) = @_;
+	unlink "$lib/hyperband_trainer.mode";
+	append_to_file("$lib/hyperband_trainer.mode", $mode) if $mode;
+	my $study = tune($bad, $small);
+	is(wait_study($bad, $study), 'done', $mode ? "a trainer that does \"$mode\": the study is done" : 'a trainer that behaves: the study is done');
+	return $study;
+}
+
+my $started = value('SELECT pg_postmaster_start_time()');
+my $good = run_bad('');
+$expected = history($bad, $good);
+like($expected, qr/^evaluation\|/m, 'there is a history to compare');
+
+# Now and then: the attempt after it gives what an undisturbed study does.
+for my $mode (qw(segv kill9 exit truncated garbage))
+{
+	my $study = run_bad("$mode once");
+	is(history($bad, $study), $expected, "\"$mode\" once: with the history of the undisturbed study");
+	ok(!-e "$lib/hyperband_trainer.mode", "\"$mode\" happened");
+}
+
+# Always with the same trials: these are given up after three attempts, and the study goes on without them.
+for my $mode (qw(segv abort kill9 exit truncated oversized garbage babbling stranger empty short counts unknown greeting curve order halfhead))
+{
+	my $study = run_bad("$mode always");
+	is( value(<<"SQL"), 't|t|t|t', "\"$mode\" always: its trials failed at their third attempt, the others did not");
+SELECT count(*) FILTER (WHERE state = 'failed') BETWEEN 1 AND count(*) - 3,
+       bool_and(attempt = 3 AND sqlstate = '38000' AND error LIKE 'trainer process % was lost') FILTER (WHERE state = 'failed'),
+       bool_and(state IN ('stopped', 'completed')) FILTER (WHERE state <> 'failed'), bool_and(number <> 1 OR state = 'failed')
+  FROM hyperband.trial WHERE study_id = $study
+SQL
+	is(value("SELECT best_loss < 0.9 AND best_trial_id IS NOT NULL FROM hyperband.study WHERE study_id = $study"), 't', "\"$mode\" always: there is a winner");
+}
+is(value('SELECT pg_postmaster_start_time()'), $started, 'the server was never restarted');
+unlike(slurp_file($bad->logfile), qr/terminating any other active server processes|PANIC|invalid memory alloc/, 'and no session was ended');
+ok(wait_for(sub { !trainers_of($bad) }, 5), 'no trainer is left');
+$bad->stop;
+
+# Not enough memory for some of the networks: those fail, and the server does not notice.
+load_table($node, 'vowel');
+$node->append_conf('postgresql.conf', "hyperband.trainer_memory = '128MB'");
+$node->reload;
+my $hungry = tune($node, "'vowel', 'class', max_resource => 3, scheduler => 'full', sampler => 'grid', trainers => 1, search_space => '{\"units\": [8, 3000], \"layers\": 3, \"batch_size\": {\"cases\": [{\"type\": \"fixed\", \"value\": 64, \"when\": {\"units\": 3000}}, {\"type\": \"fixed\", \"value\": 32}]}}'");
+is(wait_study($node, $hungry), 'done', 'a study with networks beyond hyperband.trainer_memory is done');
+is( $node->safe_psql('postgres', "SELECT string_agg(DISTINCT (config ->> 'units') || ' ' || state || coalesce(' ' || sqlstate, ''), ', ' ORDER BY (config ->> 'units') || ' ' || state || coalesce(' ' || sqlstate, '')) FROM hyperband.trial WHERE study_id = $hungry"),
+	'3000 failed 53200, 8 completed', 'they alone failed, for lack of memory');
+$node->append_conf('postgresql.conf', "hyperband.trainer_memory = '4GB'");
+$node->reload;
+
+ok(wait_for(sub { !alive($stopped) }, 90), sprintf('a stopped trainer is given up after %.0f s', time - $stopped_at));
+is(wait_study($node, $stopped_study), 'done', 'its study is done');
+is(history($node, $stopped_study), history($node, $reference), 'with the history of the undisturbed study');
+unlike(slurp_file($node->logfile), qr/terminating any other active server processes|PANIC/, 'and no session was ended');
+
+$node->stop;
+done_testing();
