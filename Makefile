@@ -3,9 +3,15 @@
 #   make, make install, make installcheck   as in any PGXS extension
 #   make demo        install what is missing, tune real tables in a private cluster, show what happened
 #   make test        install what is missing, run every test in private clusters
+#   make bench       short benchmarks in a private cluster, to build/bench; FULL=1 all of them
 #   make check-core  unit tests of core, compute, learn and tune, without a server header
 #
 # PGXS builds one of MODULE_big and PROGRAM: the library is its, the trainer has a rule of its own.
+
+# make bench PYTHON=interpreter DATA=folder, before these names get another meaning below
+BENCH_PYTHON := $(PYTHON)
+BENCH_DATA := $(DATA)
+
 EXTENSION = hyperband
 MODULE_big = hyperband
 DATA = $(wildcard sql/hyperband--*.sql)
@@ -64,6 +70,8 @@ all install installcheck:
 	@echo 'pg_config not found: install postgresql-server-dev-15, or run test/install-deps' >&2; exit 1
 endif
 
+# A square root that sets errno keeps loops from being vectorised.
+src/compute/%.o: CFLAGS += -fno-math-errno
 # Kernels for one instruction set each; which one runs is decided at run time.
 ifeq ($(shell uname -m),x86_64)
 src/compute/%_avx2.o: CFLAGS += -mavx2 -mfma

@@ -3,7 +3,7 @@
  *
  * Included once by each kernel file, which is compiled for its own instruction set; all functions are static.
  * Bounds and pointers are copied to locals before a loop: the server's build has -fno-strict-aliasing.
- * sqrt must not set errno to vectorise: each including file asks for that by the pragma below.
+ * sqrt must not set errno to vectorise: the Makefile compiles this folder with -fno-math-errno.
  */
 #include "compute/vecmath.h"
 
@@ -374,6 +374,36 @@ ew_squared(const HbScores *x)
 	for (size_t s = 0; d != NULL && s < n; s++)
 		d[s] = (z[s] - (hb_real) targets[s]) * scale;
 	return ew_sum(loss, n);
+}
+
+static size_t
+ew_errors(const HbScores *x)
+{
+	const uint32_t *restrict labels = x->labels;
+	hb_real *restrict best = x->scratch, *restrict class = best + x->ld;
+	const hb_real *z = x->z;
+	const size_t n = x->n;
+	uint32_t wrong = 0;
+
+	for (size_t s = 0; s < n; s++)
+	{
+		best[s] = x->outputs == 1 ? 0 : z[s];
+		class[s] = 0;
+	}
+	for (uint32_t c = 1; c < x->outputs || c == 1; c++)
+	{
+		const hb_real *restrict row = z + (x->outputs == 1 ? 0 : c) * x->ld;
+		hb_real number = (hb_real) c;
+
+		for (size_t s = 0; s < n; s++)
+		{
+			class[s] = row[s] > best[s] ? number : class[s];
+			best[s] = row[s] > best[s] ? row[s] : best[s];
+		}
+	}
+	for (size_t s = 0; s < n; s++)
+		wrong += class[s] != (hb_real) (int32_t) labels[s];
+	return wrong;
 }
 
 static void

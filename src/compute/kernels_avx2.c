@@ -3,9 +3,6 @@
  *
  * Register tile 6 x 16: 12 accumulators, two vectors of B and one broadcast of the 16 registers.
  */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-math-errno")
-#endif
 #include "compute/kernels.h"
 
 #ifdef HB_HAVE_X86_KERNELS
@@ -110,6 +107,7 @@ const HbProvider hb_provider_avx2 = {
 	.cross_entropy = ew_cross_entropy,
 	.hinge = ew_hinge,
 	.squared = ew_squared,
+	.errors = ew_errors,
 	.update = ew_update,
 };
 

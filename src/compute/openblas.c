@@ -118,6 +118,12 @@ openblas_squared(const HbScores *scores)
 	return hb_provider_kernels()->squared(scores);
 }
 
+static size_t
+openblas_errors(const HbScores *scores)
+{
+	return hb_provider_kernels()->errors(scores);
+}
+
 static void
 openblas_update(const HbUpdate *update)
 {
@@ -142,6 +148,7 @@ const HbProvider hb_provider_openblas = {
 	.cross_entropy = openblas_cross_entropy,
 	.hinge = openblas_hinge,
 	.squared = openblas_squared,
+	.errors = openblas_errors,
 	.update = openblas_update,
 };
 

@@ -136,6 +136,8 @@ typedef struct HbProvider
 	double (*cross_entropy)(const HbScores *scores);
 	double (*hinge)(const HbScores *scores);   /* outputs 1: max(0, 1 - ys); more: Crammer-Singer */
 	double (*squared)(const HbScores *scores); /* (z - y)^2 / 2 */
+	/* rows whose largest score, the first of equals, is not their label's; one output: whose sign is wrong */
+	size_t (*errors)(const HbScores *scores);
 	void (*update)(const HbUpdate *update);
 } HbProvider;
 

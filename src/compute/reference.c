@@ -4,9 +4,6 @@
  * It is also the only one in double precision (HB_REAL_DOUBLE), where gradients are compared with
  * finite differences.
  */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-math-errno")
-#endif
 #include "compute/provider.h"
 #include "compute/kernels.h"
 #include "compute/elementwise.inc.h"
@@ -75,5 +72,6 @@ const HbProvider hb_provider_reference = {
 	.cross_entropy = ew_cross_entropy,
 	.hinge = ew_hinge,
 	.squared = ew_squared,
+	.errors = ew_errors,
 	.update = ew_update,
 };

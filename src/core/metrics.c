@@ -168,9 +168,8 @@ auc(const HbHost *host, const float *scores, const uint32_t *labels, const float
 }
 
 bool
-hb_metrics_classification(const HbHost *host, const float *scores, const uint32_t *labels,
-						  const float *weight, size_t n, uint32_t outputs, bool calibrated,
-						  HbMetrics *out, HbStatus *status)
+hb_metrics_rates(const float *scores, const uint32_t *labels, const float *weight, size_t n,
+				 uint32_t outputs, bool calibrated, HbMetrics *out, HbStatus *status)
 {
 	double total = 0;
 	double wrong = 0;
@@ -183,6 +182,7 @@ hb_metrics_classification(const HbHost *host, const float *scores, const uint32_
 	for (size_t i = 0; i < n; i++)
 	{
 		const float *row = scores + i * outputs;
+		float highest = row[0];
 		uint32_t best = 0;
 		double w = row_weight(weight, i);
 
@@ -190,9 +190,11 @@ hb_metrics_classification(const HbHost *host, const float *scores, const uint32_
 			return hb_fail(status, HB_ERR_INTERNAL, "class %u of row is out of range", labels[i]);
 		for (uint32_t k = 0; k < outputs; k++)
 		{
+			bool higher = row[k] > highest;
+
 			undefined |= isnan(row[k]);
-			if (row[k] > row[best])
-				best = k;
+			best = higher ? k : best;
+			highest = higher ? row[k] : highest;
 		}
 		total += w;
 		if (best != labels[i])
@@ -206,7 +208,18 @@ hb_metrics_classification(const HbHost *host, const float *scores, const uint32_
 	out->value[HB_METRIC_ERROR] = wrong / total;
 	if (calibrated)
 		out->value[HB_METRIC_LOG_LOSS] = log_loss / total;
-	return auc(host, scores, labels, weight, n, outputs, calibrated, &out->value[HB_METRIC_AUC],
+	return true;
+}
+
+bool
+hb_metrics_classification(const HbHost *host, const float *scores, const uint32_t *labels,
+						  const float *weight, size_t n, uint32_t outputs, bool calibrated,
+						  HbMetrics *out, HbStatus *status)
+{
+	if (!hb_metrics_rates(scores, labels, weight, n, outputs, calibrated, out, status))
+		return false;
+	return isnan(out->value[HB_METRIC_ERROR]) ||
+		   auc(host, scores, labels, weight, n, outputs, calibrated, &out->value[HB_METRIC_AUC],
 			   status);
 }
 

@@ -63,6 +63,11 @@ hb_metrics_classification(const HbHost *host, const float *scores, const uint32_
 						  const float *weight, size_t n, uint32_t outputs, bool calibrated,
 						  HbMetrics *out, HbStatus *status);
 
+/* The same without the area, which takes a sort: what a point of a loss curve needs. */
+extern bool
+hb_metrics_rates(const float *scores, const uint32_t *labels, const float *weight, size_t n,
+				 uint32_t outputs, bool calibrated, HbMetrics *out, HbStatus *status);
+
 /* prediction and target in any unit; scale turns them into the target's own unit. */
 extern bool hb_metrics_regression(const float *prediction, const float *target, const float *weight,
 								  size_t n, double scale, HbMetrics *out, HbStatus *status);

@@ -18,7 +18,8 @@
 #define TILE_BYTES ((size_t) 16 << 20)
 #define GROUP_BYTES ((size_t) 640 << 10) /* first-layer weights and state of a group */
 #define GROUP_ROWS 256
-#define EVALUATION_BATCH 512
+#define EVALUATION_BATCH 128 /* scores of one stay in the first-level cache */
+#define EVALUATION_BATCHES 4
 
 static double
 clock_seconds(clockid_t id)
@@ -196,7 +197,6 @@ alloc_buffers(HbCohort *cohort, HbStatus *status)
 {
 	HbArena *arena = &cohort->arena;
 	const HbShape **shapes = hb_arena_alloc(arena, cohort->nmembers, sizeof(HbShape *), status);
-	size_t evaluation_batch = EVALUATION_BATCH;
 	size_t widest = cohort->group_rows;
 
 	if (shapes == NULL)
@@ -210,10 +210,11 @@ alloc_buffers(HbCohort *cohort, HbStatus *status)
 	cohort->gradient_columns = cohort->provider->panel ? cohort->provider->panel : cohort->padded;
 	if (!hb_tile_alloc(cohort, tile_capacity(cohort), cohort->batch_size, true, &cohort->tile,
 					   status) ||
-		!hb_tile_alloc(cohort, 1, evaluation_batch, false, &cohort->evaluation_tile, status) ||
+		!hb_tile_alloc(cohort, EVALUATION_BATCHES, EVALUATION_BATCH, false,
+					   &cohort->evaluation_tile, status) ||
 		!hb_workspace_alloc(arena, cohort->provider, shapes, cohort->nmembers, cohort->batch_size,
 							true, &cohort->workspace, status) ||
-		!hb_workspace_alloc(arena, cohort->provider, shapes, cohort->nmembers, evaluation_batch,
+		!hb_workspace_alloc(arena, cohort->provider, shapes, cohort->nmembers, EVALUATION_BATCH,
 							false, &cohort->evaluation_workspace, status))
 		return false;
 	cohort->z0 =
@@ -339,7 +340,7 @@ train_epochs(HbCohort *cohort, HbStatus *status)
 
 		if (!train_epoch(cohort, epoch, order, status))
 			return false;
-		if (evaluate && !hb_cohort_evaluate(cohort, status))
+		if (evaluate && !hb_cohort_evaluate(cohort, epoch + 1 == job->to_resource, status))
 			return false;
 		/* weights that are no numbers after the last step show in the validation loss only */
 		for (int i = 0; evaluate && i < cohort->nmembers; i++)

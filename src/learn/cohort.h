@@ -99,8 +99,11 @@ extern void hb_first_layer(const HbCohort *cohort, const HbGroup *group, const H
 /* One training step of every live member of the group on mini-batch i. */
 extern void hb_group_step(HbCohort *cohort, const HbGroup *group, size_t i);
 
-/* Metrics and the loss itself of all live members on the validation rows; false when stopped. */
-extern bool hb_cohort_evaluate(HbCohort *cohort, HbStatus *status);
+/*
+ * Metrics and the loss itself of all live members on the validation rows; false when stopped.  Between
+ * rungs (all false) the study's own metric is enough.
+ */
+extern bool hb_cohort_evaluate(HbCohort *cohort, bool all, HbStatus *status);
 
 extern bool hb_cohort_tick(const HbCohort *cohort, HbStatus *status);
 extern bool hb_cohort_stopped(HbStatus *status);

@@ -13,8 +13,10 @@ typedef struct Evaluation
 {
 	const uint32_t *rows;
 	size_t n;
-	float **scores; /* a member: [n][outputs] */
-	double *loss;   /* a member: sum */
+	bool all;         /* metrics, not only the study's own */
+	float **scores;   /* a member: [n][outputs]; NULL where counting errors is enough */
+	double *loss;     /* a member: sum */
+	uint64_t *errors; /* a member: rows classified wrongly */
 	const uint32_t *labels;
 	const float *targets;
 } Evaluation;
@@ -36,8 +38,30 @@ member_scores(HbCohort *cohort, HbMember *member, const HbTile *tile, size_t i, 
 					   .scratch = ws->scratch};
 
 	evaluation->loss[slot] += hb_losses[shape->loss].sum(cohort->provider, &scores);
+	if (cohort->task == HB_TASK_CLASSIFICATION)
+		evaluation->errors[slot] += cohort->provider->errors(&scores);
+	if (evaluation->scores == NULL)
+		return;
 	hb_loss_scores(cohort->provider, shape, z, scores.n, ws->ld, ws->scratch,
 				   evaluation->scores[slot] + at * shape->outputs);
+}
+
+/* Those of the group that are among members first..first+count, over the rows of the tile, which begin at. */
+static void
+score_group(HbCohort *cohort, const HbGroup *group, int first, int count, size_t at,
+			Evaluation *evaluation)
+{
+	const HbTile *tile = &cohort->evaluation_tile;
+	size_t ld = cohort->evaluation_workspace.ld;
+
+	for (size_t i = 0; i < tile->nbatches; i++)
+	{
+		hb_first_layer(cohort, group, tile, i, ld, cohort->evaluation_z0);
+		for (int m = group->first; m < group->first + group->count && m < first + count; m++)
+			member_scores(cohort, &cohort->members[m], tile, i, at + i * tile->batch,
+						  cohort->evaluation_z0 + (cohort->members[m].row - group->row) * ld,
+						  evaluation, m - first);
+	}
 }
 
 /* Members first..first+count over all rows. */
@@ -45,11 +69,11 @@ static bool
 score_members(HbCohort *cohort, int first, int count, Evaluation *evaluation, HbStatus *status)
 {
 	HbTile *tile = &cohort->evaluation_tile;
-	HbWorkspace *ws = &cohort->evaluation_workspace;
+	size_t most = tile->capacity * tile->batch;
 
-	for (size_t at = 0; at < evaluation->n; at += tile->batch)
+	for (size_t at = 0; at < evaluation->n; at += most)
 	{
-		size_t n = evaluation->n - at < tile->batch ? evaluation->n - at : tile->batch;
+		size_t n = evaluation->n - at < most ? evaluation->n - at : most;
 		HbGroup group;
 
 		hb_tile_fill(cohort, evaluation->rows + at, n, tile);
@@ -58,11 +82,7 @@ score_members(HbCohort *cohort, int first, int count, Evaluation *evaluation, Hb
 		{
 			if (group.first >= first + count)
 				break;
-			hb_first_layer(cohort, &group, tile, 0, ws->ld, cohort->evaluation_z0);
-			for (int i = group.first; i < group.first + group.count && i < first + count; i++)
-				member_scores(cohort, &cohort->members[i], tile, 0, at,
-							  cohort->evaluation_z0 + (cohort->members[i].row - group.row) * ws->ld,
-							  evaluation, i - first);
+			score_group(cohort, &group, first, count, at, evaluation);
 			if (!hb_cohort_tick(cohort, status))
 				return false;
 		}
@@ -70,12 +90,34 @@ score_members(HbCohort *cohort, int first, int count, Evaluation *evaluation, Hb
 	return true;
 }
 
+/* Where only errors were counted there are no scores; the count says the same at every evaluation. */
+static bool
+compute_metrics(HbCohort *cohort, HbMember *member, const Evaluation *evaluation, int slot,
+				HbStatus *status)
+{
+	const HbShape *shape = &member->training.shape;
+	const float *scores = evaluation->scores ? evaluation->scores[slot] : NULL;
+	bool calibrated = hb_losses[shape->loss].calibrated;
+	HbMetrics *metrics = &member->metrics;
+
+	if (cohort->task == HB_TASK_REGRESSION)
+		return hb_metrics_regression(scores, evaluation->targets, NULL, evaluation->n,
+									 cohort->target_scale, metrics, status);
+	if (scores != NULL && !(evaluation->all || cohort->job->metric == HB_METRIC_AUC
+								? hb_metrics_classification(
+									  cohort->context->host, scores, evaluation->labels, NULL,
+									  evaluation->n, shape->outputs, calibrated, metrics, status)
+								: hb_metrics_rates(scores, evaluation->labels, NULL, evaluation->n,
+												   shape->outputs, calibrated, metrics, status)))
+		return false;
+	metrics->value[HB_METRIC_ERROR] = (double) evaluation->errors[slot] / (double) evaluation->n;
+	return true;
+}
+
 static bool
 member_metrics(HbCohort *cohort, HbMember *member, const Evaluation *evaluation, int slot,
 			   HbStatus *status)
 {
-	const HbHost *host = cohort->context->host;
-	const HbShape *shape = &member->training.shape;
 	double mean = evaluation->loss[slot] / (double) evaluation->n;
 	double loss;
 
@@ -85,12 +127,7 @@ member_metrics(HbCohort *cohort, HbMember *member, const Evaluation *evaluation,
 	member->validation_loss = mean;
 	if (!isfinite(mean))
 		return true;
-	if (cohort->task == HB_TASK_REGRESSION
-			? !hb_metrics_regression(evaluation->scores[slot], evaluation->targets, NULL,
-									 evaluation->n, cohort->target_scale, &member->metrics, status)
-			: !hb_metrics_classification(
-				  host, evaluation->scores[slot], evaluation->labels, NULL, evaluation->n,
-				  shape->outputs, hb_losses[shape->loss].calibrated, &member->metrics, status))
+	if (!compute_metrics(cohort, member, evaluation, slot, status))
 		return false;
 	loss = hb_metric_loss((HbMetricId) cohort->job->metric,
 						  member->metrics.value[cohort->job->metric]);
@@ -124,7 +161,7 @@ evaluate_members(HbCohort *cohort, int first, int count, HbArena *arena, Evaluat
 				 HbStatus *status)
 {
 	for (int i = 0; i < count; i++)
-		evaluation->loss[i] = 0;
+		evaluation->loss[i] = 0, evaluation->errors[i] = 0;
 	if (!score_members(cohort, first, count, evaluation, status))
 		return false;
 	for (int i = 0; i < count; i++)
@@ -141,21 +178,26 @@ evaluate_members(HbCohort *cohort, int first, int count, HbArena *arena, Evaluat
 }
 
 static bool
-evaluate_all(HbCohort *cohort, HbArena *arena, HbStatus *status)
+evaluate_all(HbCohort *cohort, bool all, HbArena *arena, HbStatus *status)
 {
-	Evaluation evaluation;
+	Evaluation evaluation = {.all = all};
 	size_t outputs = cohort->members[0].training.shape.outputs;
 	size_t bytes, fit;
 
 	if (!gather_validation(cohort, arena, &evaluation, status))
 		return false;
+	evaluation.loss = hb_arena_alloc(arena, cohort->nmembers, sizeof(double), status);
+	evaluation.errors = hb_arena_alloc(arena, cohort->nmembers, sizeof(uint64_t), status);
+	if (evaluation.loss == NULL || evaluation.errors == NULL)
+		return false;
+	if (!all && cohort->job->metric == HB_METRIC_ERROR)
+		return evaluate_members(cohort, 0, cohort->nmembers, arena, &evaluation, status);
 	bytes = evaluation.n * outputs * sizeof(float) + 1;
 	fit = SCORE_BYTES / bytes > 0 ? SCORE_BYTES / bytes : 1;
 	if (fit > (size_t) cohort->nmembers)
 		fit = (size_t) cohort->nmembers;
 	evaluation.scores = hb_arena_alloc(arena, fit, sizeof(float *), status);
-	evaluation.loss = hb_arena_alloc(arena, fit, sizeof(double), status);
-	if (evaluation.scores == NULL || evaluation.loss == NULL)
+	if (evaluation.scores == NULL)
 		return false;
 	for (size_t i = 0; i < fit; i++)
 		if ((evaluation.scores[i] =
@@ -173,7 +215,7 @@ evaluate_all(HbCohort *cohort, HbArena *arena, HbStatus *status)
 }
 
 bool
-hb_cohort_evaluate(HbCohort *cohort, HbStatus *status)
+hb_cohort_evaluate(HbCohort *cohort, bool all, HbStatus *status)
 {
 	HbArena arena;
 	bool passed;
@@ -187,7 +229,7 @@ hb_cohort_evaluate(HbCohort *cohort, HbStatus *status)
 			member->metrics.value[m] = NAN;
 	}
 	hb_arena_init(&arena, cohort->context->host);
-	passed = evaluate_all(cohort, &arena, status);
+	passed = evaluate_all(cohort, all, &arena, status);
 	hb_arena_free(&arena);
 	return passed;
 }

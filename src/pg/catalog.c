@@ -464,7 +464,7 @@ hb_study_delete(int64 study_id)
 
 /*
  * For view progress.  The caller's snapshot may be older than the release of the lock, so a study that is no longer
- * running by now counts as held: it was not interrupted.
+ * running by now counts as held: it was not interrupted.  A standby does not see the locks of its primary.
  */
 Datum
 hb_sql_study_is_held(PG_FUNCTION_ARGS)
@@ -473,7 +473,7 @@ hb_sql_study_is_held(PG_FUNCTION_ARGS)
 		HB_READ("SELECT FROM hyperband.study WHERE study_id = $1 AND state = 'running'", "l");
 	int64 study_id = PG_GETARG_INT64(0);
 	HbCatalogScope scope;
-	bool held = hb_study_is_held(study_id);
+	bool held = RecoveryInProgress() || hb_study_is_held(study_id);
 
 	if (!held)
 	{

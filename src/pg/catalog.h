@@ -218,6 +218,8 @@ typedef struct HbProgressRow
 extern bool hb_progress_get(int64 study_id, HbProgressRow *row);
 
 /* A model version. */
+#define HB_MODEL_FORMAT 1 /* layout of a stored model's bytes */
+
 typedef struct HbModelRow
 {
 	int64 model_id;
@@ -251,8 +253,8 @@ hb_model_insert(HbModelRow *model, const void *bytes, size_t length, bool make_c
 /* version 0: the current one. NULL where there is none. */
 extern HbModelRow *hb_model_get(Oid owner, const char *name, int version);
 extern HbModelRow *hb_model_get_by_id(int64 model_id);
-/* The stored bytes, checked against total_bytes and crc (XX001). */
-extern void *hb_model_bytes(int64 model_id, int64 total_bytes, int64 crc);
+/* The stored bytes, checked against format, total_bytes and crc (XX001). */
+extern void *hb_model_bytes(const HbModelRow *model);
 /* Owners (not role itself) that granted name to role or to a role it has the privileges of. */
 extern Oid *hb_model_granting_owners(const char *name, Oid role, int *n);
 /* Owners of models of that name. */

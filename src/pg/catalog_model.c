@@ -207,17 +207,20 @@ hb_model_get_by_id(int64 model_id)
 }
 
 void *
-hb_model_bytes(int64 model_id, int64 total_bytes, int64 crc)
+hb_model_bytes(const HbModelRow *model)
 {
 	static HbStatement statement =
 		HB_READ("SELECT data FROM hyperband.model_data WHERE model_id = $1 ORDER BY chunk", "l");
-	uint64 n = hb_run(&statement, model_id);
+	uint64 n = hb_run(&statement, model->model_id);
 	char what[64];
 	void *bytes;
 
-	snprintf(what, sizeof(what), "model " INT64_FORMAT, model_id);
-	bytes = hb_join_chunks(n, (size_t) Max(total_bytes, 0), 0, 1, what);
-	if (hb_hash64(bytes, (size_t) total_bytes, 0) != (uint64) crc)
+	snprintf(what, sizeof(what), "model " INT64_FORMAT, model->model_id);
+	if (model->format != HB_MODEL_FORMAT)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("%s is corrupted", what),
+						errdetail("Its format %d is not known.", model->format)));
+	bytes = hb_join_chunks(n, (size_t) Max(model->total_bytes, 0), 0, 1, what);
+	if (hb_hash64(bytes, (size_t) model->total_bytes, 0) != (uint64) model->crc)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("%s is corrupted", what),
 						errdetail("Its checksum does not match.")));
 	return bytes;

@@ -408,9 +408,10 @@ hb_best_evaluation(int64 study_id, bool completed, int64 *trial_id, int64 *numbe
 void *
 hb_checkpoint_get(int64 trial_id, int64 resource, size_t *length)
 {
-	static HbStatement statement = HB_READ("SELECT total_bytes, crc, data FROM hyperband.checkpoint"
-										   " WHERE trial_id = $1 AND resource = $2 ORDER BY chunk",
-										   "ll");
+	static HbStatement statement =
+		HB_READ("SELECT total_bytes, crc, data, format FROM hyperband.checkpoint"
+				" WHERE trial_id = $1 AND resource = $2 ORDER BY chunk",
+				"ll");
 	uint64 n = hb_run(&statement, trial_id, resource);
 	char what[64];
 
@@ -418,6 +419,11 @@ hb_checkpoint_get(int64 trial_id, int64 resource, size_t *length)
 		return NULL;
 	*length = (size_t) hb_row_int64(0, 1);
 	snprintf(what, sizeof(what), "checkpoint of trial " INT64_FORMAT, trial_id);
+	for (uint64 i = 0; i < n; i++)
+		if (hb_row_int64(i, 4) != HB_CHECKPOINT_FORMAT)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED), errmsg("%s is corrupted", what),
+					 errdetail("Its format " INT64_FORMAT " is not known.", hb_row_int64(i, 4))));
 	return hb_join_chunks(n, *length, 2, 3, what);
 }
 

@@ -212,6 +212,7 @@ remember(const HbStudyRow *study)
 	HbExternal *e = palloc0(sizeof(HbExternal));
 
 	e->context = context;
+	hb_study_check(study);
 	build_external(e, study);
 	MemoryContextSwitchTo(old);
 	/* after an error it goes with the caller's memory */

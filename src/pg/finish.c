@@ -19,8 +19,6 @@
 #include "pg/field.h"
 #include "pg/run.h"
 
-#define HB_MODEL_FORMAT 1 /* layout of a stored model's bytes */
-
 typedef struct HbWinner
 {
 	int64 trial_id;
@@ -139,6 +137,8 @@ hb_winner_get(HbRun *run, bool out_of_time, HbWinner *winner)
 	hb_transaction_commit(&transaction);
 	if (!found)
 		hb_no_winner(run, out_of_time);
+	if (winner->number < 1 || winner->number > run->ntrials)
+		hb_study_damaged(run->study->study_id, "Its best trial is not there.");
 	if (run->by_folds)
 		checkpoint = hb_winner_refit(run, winner, &length);
 	if (!checkpoint)
@@ -226,8 +226,7 @@ hb_comparison_job(const HbRun *run, const HbModelRow *model, const char **reason
 		*reason = "it has other features";
 		return NULL;
 	}
-	job = hb_evaluation(run, model->family, HB_PART_VALIDATION,
-						hb_model_bytes(model->model_id, model->total_bytes, model->crc),
+	job = hb_evaluation(run, model->family, HB_PART_VALIDATION, hb_model_bytes(model),
 						(size_t) model->total_bytes);
 	job->encoder = *encoder;
 	job->target_mean = fields->target_mean;

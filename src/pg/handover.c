@@ -8,14 +8,21 @@
  * process finds the note and connects as that owner.  Every other end, also by an ERROR or a signal, is turned
  * into status 0, after which the postmaster forgets the worker: a database that was dropped cannot make it restart for ever.
  *
- * Notes are a few words of shared memory, claimed at run time from what the server keeps spare, since the
- * library need not be preloaded.  They are keyed by a random number in bgw_main_arg; a restart of the server empties them.
+ * A supervisor sees its own database only.  Whoever finds no worker slot or no study slot for an owner of a database
+ * enters the two into a list of those who wait, for all databases together, and every supervisor that has finished a
+ * study looks there: where somebody waits it does not take its own owner's next study, but stands in line behind them.
+ *
+ * Notes and the list are a few words of shared memory, claimed at run time from what the server keeps spare, since the
+ * library need not be preloaded.  Notes are keyed by a random number in bgw_main_arg; a restart of the server empties
+ * both.
  */
 #include "pg.h"
 
 #include <unistd.h>
 
+#include "access/xact.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -34,6 +41,7 @@
 #define HB_HANDOVER_OTHERS 5 /* tries that find another process at it */
 #define HB_HANDOVER_PAUSE 50 /* ms between two tries */
 #define HB_NOTES 64
+#define HB_MAX_WAITING 256
 
 /* Free where owner is InvalidOid. Protected by AddinShmemInitLock. */
 typedef struct HbNote
@@ -42,7 +50,17 @@ typedef struct HbNote
 	HbLaunchExtra next;
 } HbNote;
 
+/* In the order of arrival. Protected by AddinShmemInitLock. */
+typedef struct HbWaiting
+{
+	int n;
+	HbLaunchExtra entries[HB_MAX_WAITING];
+} HbWaiting;
+
+static HbWaiting *hb_waiting = NULL;
+
 static bool hb_restart_wanted = false;
+static int hb_slot_to_hand_on = 0; /* the study slot; 0: none, or handed on */
 
 /* Runs after everything else at process end, shared memory is left by then. */
 static void
@@ -65,12 +83,133 @@ hb_notes(void)
 }
 
 void
+hb_waiting_attach(void)
+{
+	bool found;
+
+	if (hb_waiting != NULL)
+		return;
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	hb_waiting = ShmemInitStruct("hyperband waiting", sizeof(HbWaiting), &found);
+	if (!found)
+		hb_waiting->n = 0;
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/* Call with AddinShmemInitLock held; -1: not in the list. */
+static int
+hb_waiting_find(Oid database, Oid owner)
+{
+	int i;
+
+	for (i = 0; i < hb_waiting->n; i++)
+		if (hb_waiting->entries[i].database == database && hb_waiting->entries[i].owner == owner)
+			return i;
+	return -1;
+}
+
+void
+hb_waiting_add(Oid database, Oid owner)
+{
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	if (hb_waiting->n < HB_MAX_WAITING && hb_waiting_find(database, owner) < 0)
+		hb_waiting->entries[hb_waiting->n++] = (HbLaunchExtra){database, owner};
+	LWLockRelease(AddinShmemInitLock);
+}
+
+static void
+hb_waiting_delete(int i)
+{
+	memmove(&hb_waiting->entries[i], &hb_waiting->entries[i + 1],
+			sizeof(HbLaunchExtra) * (hb_waiting->n - i - 1));
+	hb_waiting->n--;
+}
+
+static void
+hb_waiting_remove(Oid database, Oid owner)
+{
+	int i;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	i = hb_waiting_find(database, owner);
+	if (i >= 0)
+		hb_waiting_delete(i);
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/* Takes the first out of the list; false: nobody waits. */
+static bool
+hb_waiting_take(HbLaunchExtra *next)
+{
+	bool found;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	found = hb_waiting->n > 0;
+	if (found)
+	{
+		*next = hb_waiting->entries[0];
+		hb_waiting_delete(0);
+	}
+	LWLockRelease(AddinShmemInitLock);
+	return found;
+}
+
+bool
+hb_handover_wanted(void)
+{
+	bool wanted;
+
+	LWLockAcquire(AddinShmemInitLock, LW_SHARED);
+	wanted = hb_waiting->n > 0;
+	LWLockRelease(AddinShmemInitLock);
+	return wanted;
+}
+
+/*
+ * Between the first look and the entry in the list the last supervisor that could have read it may have ended: then its
+ * study slot is free by the second look.
+ */
+int
+hb_handover_study_slot(Oid owner)
+{
+	int slot = hb_acquire_study_slot();
+
+	if (slot == 0)
+	{
+		hb_waiting_add(MyDatabaseId, owner);
+		slot = hb_acquire_study_slot();
+	}
+	if (slot != 0)
+		hb_waiting_remove(MyDatabaseId, owner);
+	hb_slot_to_hand_on = slot;
+	return slot;
+}
+
+/*
+ * Also a process that is ended from outside has a successor, where there is a worker slot beside its own.  This runs after
+ * the callbacks that were registered later: the trainers are gone and the session's locks are released.
+ */
+static void
+hb_handover_at_exit(int code, Datum arg)
+{
+	HbLaunchExtra next;
+
+	if (hb_slot_to_hand_on == 0)
+		return;
+	hb_slot_to_hand_on = 0;
+	if (hb_waiting_take(&next) && !hb_launch_for(next.database, next.owner))
+		hb_waiting_add(next.database, next.owner);
+}
+
+void
 hb_handover_begin(HbLaunchExtra *extra)
 {
 	HbNote *notes;
 	int i;
 
 	on_proc_exit(hb_end_quietly, (Datum) 0);
+	before_shmem_exit(hb_handover_at_exit, (Datum) 0);
+	hb_waiting_attach();
 	memcpy(extra, MyBgworkerEntry->bgw_extra, sizeof(*extra));
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	notes = hb_notes();
@@ -84,9 +223,9 @@ hb_handover_begin(HbLaunchExtra *extra)
 	LWLockRelease(AddinShmemInitLock);
 }
 
-/* Hands this process's worker slot on to owner; false: there is no room for a note. */
+/* Hands this process's worker slot on; false: there is no room for a note. */
 static bool
-hb_leave_note(Oid owner)
+hb_leave_note(const HbLaunchExtra *next)
 {
 	HbNote *notes;
 	int i;
@@ -98,8 +237,7 @@ hb_leave_note(Oid owner)
 		if (OidIsValid(notes[i].next.owner))
 			continue;
 		notes[i].key = MyBgworkerEntry->bgw_main_arg;
-		notes[i].next.database = MyDatabaseId;
-		notes[i].next.owner = owner;
+		notes[i].next = *next;
 		hb_restart_wanted = true;
 	}
 	LWLockRelease(AddinShmemInitLock);
@@ -157,32 +295,73 @@ hb_pause(long milliseconds)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/*
- * One process of a database at a time, under the handover lock, tries to register what is queued; others leave it to
- * that one, after a while in which it must have seen what they see, and free their slots by ending.
- */
-void
-hb_handover_finish(void)
+/* Starts those who wait, in this database and others, as far as there is room; false: next found no worker slot. */
+static bool
+hb_launch_waiting(HbLaunchExtra *next)
 {
-	Oid left = InvalidOid;
+	int room = hb_guc_max_studies - hb_study_slots_held();
+	bool registered = true;
+
+	StartTransactionCommand();
+	while (registered && room > 0 && hb_waiting_take(next))
+	{
+		if (!SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(next->database)) ||
+			!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(next->owner)))
+			continue;
+		room--;
+		registered = hb_launch_for(next->database, next->owner);
+	}
+	CommitTransactionCommand();
+	return registered;
+}
+
+/*
+ * One process of a database at a time, under the handover lock, tries to register what is queued here; others leave it
+ * to that one, after a while in which it must have seen what they see, and free their slots by ending.
+ */
+static bool
+hb_lock_handover_or_give_up(void)
+{
 	int tries;
 
 	for (tries = 0; !hb_lock_handover(false); tries++)
 	{
 		if (tries >= HB_HANDOVER_OTHERS)
-			return;
+			return false;
 		hb_pause(HB_HANDOVER_PAUSE);
 	}
+	return true;
+}
+
+/* Who waits comes first, in order of arrival; then whoever has something queued in this database. */
+void
+hb_handover_finish(int slot)
+{
+	HbLaunchExtra next = {.database = MyDatabaseId};
+	int tries;
+
+	hb_release_study_slot(slot);
+	hb_slot_to_hand_on = 0;
+	if (!hb_launch_waiting(&next))
+	{
+		if (hb_leave_note(&next))
+			proc_exit(1);
+		hb_waiting_add(next.database, next.owner);
+		return;
+	}
+	if (!hb_lock_handover_or_give_up())
+		return;
 	for (tries = 0; tries < HB_HANDOVER_TRIES; tries++)
 	{
-		left = hb_launch_owners();
-		if (!OidIsValid(left))
+		next.owner = hb_launch_owners();
+		if (!OidIsValid(next.owner))
 		{
 			hb_unlock_handover();
 			return;
 		}
 		hb_pause(HB_HANDOVER_PAUSE);
 	}
-	if (hb_leave_note(left))
+	next.database = MyDatabaseId;
+	if (hb_leave_note(&next))
 		proc_exit(1);
 }

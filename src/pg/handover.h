@@ -14,8 +14,22 @@
  */
 extern void hb_handover_begin(HbLaunchExtra *extra);
 
-/* Starts supervisors for whatever is queued. Ends the process where it hands its own worker slot on. */
-extern void hb_handover_finish(void);
+/*
+ * The list of those who wait for a worker slot or a study slot.  Attach before anything else of it, where an ERROR is
+ * allowed; adding then raises none.  The list is short: what finds no room in it is started by the next hyperband_tune
+ * or hyperband_wait there.
+ */
+extern void hb_waiting_attach(void);
+extern void hb_waiting_add(Oid database, Oid owner);
+
+/* A study slot for owner in this database; 0: none is free, and the two are in the list of those who wait. */
+extern int hb_handover_study_slot(Oid owner);
+
+/* Whether somebody waits: then a supervisor that has finished a study hands over. */
+extern bool hb_handover_wanted(void);
+
+/* Gives the study slot back and starts supervisors for whatever is queued. Ends the process where it hands its own worker slot on. */
+extern void hb_handover_finish(int slot);
 
 /* Waits that long, or until the latch is set; answers interrupts. */
 extern void hb_pause(long milliseconds);

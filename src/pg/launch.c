@@ -4,7 +4,8 @@
  * A worker that starts inside the transaction of its request would see no study, and an ERROR in a
  * COMMIT callback is a PANIC.  So a request builds everything at once, and the callback at top-level
  * COMMIT only registers or signals: no memory, no catalog, no ereport.  Where no worker slot is free the
- * study stays queued; a supervisor that finishes, hyperband_wait and hyperband_run start it later.
+ * study stays queued and its owner waits (handover.c); a supervisor that finishes, hyperband_wait and hyperband_run start
+ * it later.
  */
 #include "pg.h"
 
@@ -14,6 +15,7 @@
 #include "access/xlog.h"
 #include "catalog.h"
 #include "common/pg_prng.h"
+#include "handover.h"
 #include "launch.h"
 #include "locks.h"
 #include "miscadmin.h"
@@ -41,9 +43,9 @@ static int nrequests = 0;
 static int capacity = 0;
 
 static void
-build_worker(BackgroundWorker *worker, Oid owner)
+build_worker(BackgroundWorker *worker, Oid database, Oid owner)
 {
-	HbLaunchExtra extra = {.database = MyDatabaseId, .owner = owner};
+	HbLaunchExtra extra = {.database = database, .owner = owner};
 
 	memset(worker, 0, sizeof(*worker));
 	strlcpy(worker->bgw_name, SUPERVISOR_TYPE, BGW_MAXLEN);
@@ -96,8 +98,9 @@ hb_launch_at_commit(Oid owner, int64 study_id)
 {
 	LaunchRequest *request = new_request(owner, study_id);
 
+	hb_waiting_attach();
 	request->launch = true;
-	build_worker(&request->worker, owner);
+	build_worker(&request->worker, MyDatabaseId, owner);
 }
 
 void
@@ -120,12 +123,18 @@ hb_launch_pending(int64 study_id)
 }
 
 bool
-hb_launch_now(Oid owner)
+hb_launch_for(Oid database, Oid owner)
 {
 	BackgroundWorker worker;
 
-	build_worker(&worker, owner);
+	build_worker(&worker, database, owner);
 	return register_worker(&worker);
+}
+
+bool
+hb_launch_now(Oid owner)
+{
+	return hb_launch_for(MyDatabaseId, owner);
 }
 
 void
@@ -182,8 +191,8 @@ run_requests(void)
 	{
 		if (requests[i].launch)
 		{
-			if (!enough_registered_before(i))
-				(void) register_worker(&requests[i].worker);
+			if (!enough_registered_before(i) && !register_worker(&requests[i].worker))
+				hb_waiting_add(MyDatabaseId, requests[i].owner);
 		}
 		else if (requests[i].pid != 0)
 			signal_supervisor(requests[i].pid);

@@ -22,6 +22,8 @@ extern bool hb_launch_pending(int64 study_id);
 
 /* Registers a supervisor for owner now (no transaction needed); false: no worker slot is free. */
 extern bool hb_launch_now(Oid owner);
+/* The same for an owner of any database. */
+extern bool hb_launch_for(Oid database, Oid owner);
 
 /* Starts whatever is queued and has no supervisor, up to hyperband.max_studies; for wait, run, resume. Needs a transaction. */
 extern void hb_launch_queued(void);

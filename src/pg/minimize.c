@@ -195,12 +195,16 @@ look(HbExternal *study, bool recover, int64 *progress)
 	HbTransaction transaction;
 	Outcome outcome = OUTCOME_ENDED;
 	HbTurn turn;
+	bool found;
 
 	hb_transaction_begin(&transaction);
 	if (hb_study_cancel_requested(study->study_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling study due to user request")));
-	if (hb_turn_begin(study, &turn) && strcmp(turn.state, "running") == 0)
+	found = hb_turn_begin(study, &turn);
+	if (!found && hb_study_get(study->study_id) != NULL)
+		hb_study_damaged(study->study_id, "Its counters are missing.");
+	if (found && strcmp(turn.state, "running") == 0)
 	{
 		outcome = OUTCOME_GOES_ON;
 		if (recover)

@@ -32,7 +32,6 @@ int hb_guc_max_categories;
 int hb_guc_curve_flush;
 static char *hb_guc_fault;
 
-#define HB_MAX_TRAINERS 1024
 #define HB_MAX_STUDIES 1024
 
 static const struct config_enum_entry device_options[] = {{"auto", HB_DEVICE_AUTO, false},

@@ -14,6 +14,8 @@
 #include "core/json.h"
 #include "core/status.h"
 
+#define HB_MAX_TRAINERS 1024 /* the most that hyperband.max_trainers can be */
+
 /* module.c: settings, one table there. */
 extern int hb_guc_trainers;        /* hyperband.trainers */
 extern int hb_guc_device;          /* hyperband.device: HbDevice */

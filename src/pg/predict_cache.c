@@ -309,7 +309,7 @@ predictor_load(HbModelRow *row)
 	void *bytes;
 
 	hb_catalog_enter_read(&scope);
-	bytes = hb_model_bytes(row->model_id, row->total_bytes, row->crc);
+	bytes = hb_model_bytes(row);
 	hb_catalog_leave(&scope);
 	caller = MemoryContextSwitchTo(context);
 	predictor = predictor_build(row, bytes);

@@ -25,7 +25,8 @@
 typedef enum HbReading
 {
 	HB_READ_NUMBER,
-	HB_READ_LABEL,  /* text, boolean, enum and the like: the name of the level */
+	HB_READ_TEXT,   /* text and character varying: the level itself */
+	HB_READ_LABEL,  /* boolean, enum and the like: the name of the level */
 	HB_READ_OUTPUT, /* a category given another type: its output text */
 	HB_READ_BYTES,
 	HB_READ_FLOATS,
@@ -226,6 +227,8 @@ reading_for(const HbRowBuffer *buffer, int j, Oid type)
 	switch (wanted)
 	{
 		case HB_COLUMN_CATEGORY:
+			if (type == TEXTOID || type == VARCHAROID)
+				return HB_READ_TEXT;
 			return usable && kind == HB_COLUMN_CATEGORY ? HB_READ_LABEL : HB_READ_OUTPUT;
 		case HB_COLUMN_FLOAT:
 		case HB_COLUMN_DOUBLE:
@@ -446,10 +449,15 @@ map_for(HbRowBuffer *buffer, HeapTupleHeader tuple)
 static void
 read_column(HbRowBuffer *buffer, int j, HbRowColumn *column, Datum value)
 {
+	struct varlena *packed;
 	char *text;
 
 	switch (column->reading)
 	{
+		case HB_READ_TEXT:
+			packed = PG_DETOAST_DATUM_PACKED(value);
+			store_label(buffer, j, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
+			break;
 		case HB_READ_NUMBER:
 		case HB_READ_LABEL:
 		case HB_READ_BYTES:

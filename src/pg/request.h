@@ -37,6 +37,8 @@ typedef enum HbTuneArgument
 	HB_TUNE_ARGUMENTS
 } HbTuneArgument;
 
+#define HB_MAX_TRIALS 1000000 /* of a study: rows of hyperband.trial written at once */
+
 /*
  * Checks everything that can be known now, inserts the study as queued and asks for its supervisor at
  * COMMIT; returns the study's id.  command names the SQL function in the message of a read-only transaction.

@@ -146,6 +146,14 @@ extern void hb_run_decide(HbRun *run, const HbStage *stage);
 
 /* run_plan.c: the plan, the recorded trials, and the first ones where none are recorded. */
 extern void hb_run_plan(HbRun *run);
+
+/* XX001 study 7 is damaged; the detail is a sentence. */
+extern void hb_study_damaged(int64 study_id, const char *detail);
+/* XX001 where a row of hyperband.study lacks what its kind needs (study_check.c). */
+extern void hb_study_check(const HbStudyRow *study);
+/* XX001 where rows of the catalog are not such as a study of this plan writes (study_check.c). */
+extern void hb_run_check_view(const HbRun *run, const HbTrialView *view);
+extern void hb_run_check_results(const HbRun *run);
 /* The trials of the next brackets, drawn and stored; false: the plan has come to its end. */
 extern bool hb_run_draw_next(HbRun *run);
 /* The next trial alone, drawn and stored, running, its start at this place of the study's log. */

@@ -113,6 +113,7 @@ hb_run_view(HbRun *run, int i)
 	view->width = run->family->width(run->family, &run->problem, params);
 	view->cost = run->family->cost(run->family, &run->problem, params);
 	run->stored[i] = row->resource > 0 && !run->from_scratch;
+	hb_run_check_view(run, view);
 }
 
 /* Means of the pulls so far. */
@@ -524,6 +525,7 @@ hb_run_results(HbRun *run)
 	run->results = hb_results_get(run->study->study_id, &run->state.nresults);
 	run->state.last_seq = hb_log_last(run->study->study_id);
 	hb_transaction_commit(&transaction);
+	hb_run_check_results(run);
 	run->results_capacity = run->state.nresults;
 	run->state.results = run->results;
 }
@@ -644,6 +646,10 @@ hb_run_plan(HbRun *run)
 	if (!run->scheduler->plan(&hb_host_pg, &run->request, &run->plan, &status))
 		hb_raise(&status);
 	hb_run_limit(run);
+	if (run->plan.trials > HB_MAX_TRIALS)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("study would have %lld trials", (long long) run->plan.trials),
+						errdetail("The limit is %d.", HB_MAX_TRIALS)));
 	hb_seen_create(run);
 	rows = hb_run_read(run, &n);
 	while (run->plan.trials < n && hb_run_extend(run))

@@ -271,6 +271,7 @@ hyperband_supervisor_main(Datum main_arg)
 {
 	HbLaunchExtra extra;
 	MemoryContext context;
+	bool more;
 	int slot;
 
 	hb_handover_begin(&extra);
@@ -286,15 +287,18 @@ hyperband_supervisor_main(Datum main_arg)
 	context =
 		AllocSetContextCreate(TopMemoryContext, "hyperband supervisor", ALLOCSET_DEFAULT_SIZES);
 
-	slot = hb_acquire_study_slot();
+	slot = hb_handover_study_slot(extra.owner);
 	if (slot == 0)
 		proc_exit(0); /* the study stays queued; whoever finishes first starts it */
 	do
 	{
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
-	} while (hb_next_study(extra.owner));
-	hb_release_study_slot(slot);
-	hb_handover_finish();
+		more = hb_next_study(extra.owner);
+	} while (more && !hb_handover_wanted());
+	/* those who wait go first, and what its owner has left in the queue waits behind them */
+	if (more)
+		hb_waiting_add(extra.database, extra.owner);
+	hb_handover_finish(slot);
 	proc_exit(0);
 }

@@ -30,7 +30,6 @@
 #include "utils/syscache.h"
 
 #define HB_MAX_NAME_BYTES 255
-#define HB_MAX_TRIALS 1000000 /* rows of hyperband.trial written by one call */
 
 PG_FUNCTION_INFO_V1(hyperband_tune);
 

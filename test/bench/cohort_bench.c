@@ -4,27 +4,31 @@
  * Built on demand by cohort.sh and reference.sh.  Output: one line of JSON with CPU seconds of the
  * training call, rows, epochs and the train losses by trial and epoch.  --dump writes what a peer needs to
  * train the same thing: inputs (float32), labels (uint32), the row order of each epoch (uint32), and each trial's
- * learning rate and initial weights (float32: a layer's rows, then its biases).
+ * learning rate and initial weights (float32: a layer's rows, then its biases).  --sgemm measures
+ * OpenBLAS's product of two N x N matrices on one thread instead.
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <cblas.h>
 
 #include "core/host.h"
 #include "../unit/tap.h"
 #include "../unit/synthetic.h"
 #include "learn/network.h"
 
-#define MAX_TRIALS 64
+#define MAX_TRIALS 256
 #define MAX_EPOCHS 64
 
 typedef struct Options
 {
 	const char *images, *labels, *dump, *provider;
+	const char *optimizer;
 	uint32_t rows, inputs, classes; /* of a synthetic table */
-	int units, trials, epochs, batch;
+	int units, narrow; /* widths are spread from narrow to units where narrow is given */
+	int trials, epochs, batch, validation, alone, sgemm;
 	double dropout;
 } Options;
 
@@ -69,7 +73,7 @@ image_statistics(const unsigned char *pixels, size_t n, double *mean, double *de
 	*deviation = sqrt(square / (double) n - *mean * *mean);
 }
 
-/* All rows train; the first 128 validate as well, so that the epoch's cost is training. */
+/* All rows train; the first of them validate as well, few unless asked, so that the cost is training. */
 static HbDataset
 image_dataset(const Options *options)
 {
@@ -86,7 +90,7 @@ image_dataset(const Options *options)
 	image_statistics(pixels, npixels, &mean, &deviation);
 	targets = records + (npixels + 63) / 64 * 64;
 	order = targets + (nlabels * 4 + 63) / 64 * 64;
-	total = order + ((nlabels + 128) * 4 + 63) / 64 * 64;
+	total = order + ((nlabels + (size_t) options->validation) * 4 + 63) / 64 * 64;
 	base = aligned_alloc(64, total);
 	memset(base, 0, total);
 	header = (HbDatasetHeader *) base;
@@ -118,11 +122,29 @@ image_dataset(const Options *options)
 		((uint32_t *) (base + targets))[i] = labels[i];
 		part[i] = i;
 	}
-	header->rows_validation = 128;
+	for (int i = 0; i < options->validation; i++)
+		part[nlabels + (size_t) i] = (uint32_t) i;
+	header->rows_validation = (uint64_t) options->validation;
 	free(pixels);
 	free(labels);
 	hb_status_init(&status);
 	if (!hb_dataset_open(base, total, &dataset, &status))
+		stop(status.message);
+	return dataset;
+}
+
+static HbDataset
+table_dataset(const Options *options)
+{
+	HbDataset dataset = synthetic_dataset(options->rows + (uint32_t) options->validation,
+										  options->inputs, options->classes, 5);
+	HbDatasetHeader *header = (HbDatasetHeader *) dataset.header;
+	HbStatus status;
+
+	header->rows_train = options->rows;
+	header->rows_validation = (uint64_t) options->validation;
+	hb_status_init(&status);
+	if (!hb_dataset_open(header, header->total_bytes, &dataset, &status))
 		stop(status.message);
 	return dataset;
 }
@@ -226,7 +248,8 @@ cpu_seconds(void)
 static void
 parse(int argc, char **argv, Options *options)
 {
-	*options = (Options){.trials = 1, .epochs = 1, .batch = 128};
+	*options = (Options){
+		.trials = 1, .epochs = 1, .batch = 128, .validation = 128, .optimizer = "momentum"};
 	for (int i = 1; i + 1 < argc; i += 2)
 	{
 		const char *name = argv[i], *value = argv[i + 1];
@@ -249,6 +272,16 @@ parse(int argc, char **argv, Options *options)
 			options->epochs = atoi(value);
 		else if (strcmp(name, "--dropout") == 0)
 			options->dropout = atof(value);
+		else if (strcmp(name, "--optimizer") == 0)
+			options->optimizer = value;
+		else if (strcmp(name, "--narrow") == 0)
+			options->narrow = atoi(value);
+		else if (strcmp(name, "--validation") == 0)
+			options->validation = atoi(value);
+		else if (strcmp(name, "--alone") == 0)
+			options->alone = atoi(value);
+		else if (strcmp(name, "--sgemm") == 0)
+			options->sgemm = atoi(value);
 		else if (strcmp(name, "--batch") == 0)
 			options->batch = atoi(value);
 		else
@@ -256,6 +289,112 @@ parse(int argc, char **argv, Options *options)
 	}
 	if (options->trials > MAX_TRIALS || options->epochs > MAX_EPOCHS)
 		stop("too many trials or epochs");
+}
+
+/* Momentum 0.9 and rates from 0.001 to 0.01; widths, where they differ, from narrow to units by equal factors. */
+static void
+make_trials(const Options *options, const HbFamily *family, const HbDataset *dataset,
+			HbJobTrial *trials)
+{
+	double optimizer = 0;
+
+	while (hb_optimizer_names[(int) optimizer] != NULL &&
+		   strcmp(hb_optimizer_names[(int) optimizer], options->optimizer) != 0)
+		optimizer++;
+	for (int i = 0; i < options->trials; i++)
+	{
+		double part = options->trials > 1 ? (double) i / (options->trials - 1) : 0.5;
+		double rate = 0.001 * pow(10.0, part), units = options->units;
+
+		if (options->narrow)
+			units = round(options->narrow * pow(units / options->narrow, part));
+		trials[i] = (HbJobTrial){.number = (uint64_t) i + 1};
+		if (options->units)
+			set_params(family, dataset, trials[i].params, "optimizer", optimizer, "learning_rate",
+					   rate, "l2", 0.0, "schedule", 0.0, "batch_size", (double) options->batch,
+					   "layers", 1.0, "units", units, "dropout", options->dropout, NULL);
+		else
+			set_params(family, dataset, trials[i].params, "optimizer", optimizer, "learning_rate",
+					   rate, "l2", 0.0, "schedule", 0.0, "batch_size", (double) options->batch,
+					   NULL);
+	}
+}
+
+/* CPU seconds of training the trials: in one cohort, or each in one of its own. */
+static double
+train(const Options *options, const HbFamily *family, const HbProvider *provider,
+	  const HbDataset *dataset, HbJobTrial *trials, uint64_t seed)
+{
+	HbTrainContext context = {
+		.host = &hb_host_malloc, .provider = provider, .dataset = dataset, .curve = record_curve};
+	int step = options->alone ? 1 : options->trials;
+	double began = cpu_seconds();
+
+	for (int i = 0; i < options->trials; i += step)
+	{
+		HbJob job = {.id = 1,
+					 .kind = HB_JOB_TRAIN,
+					 .metric = HB_METRIC_ERROR,
+					 .seed = seed,
+					 .to_resource = (uint32_t) options->epochs,
+					 .max_resource = (uint32_t) options->epochs,
+					 .curve_points = 1,
+					 .ntrials = (uint32_t) step,
+					 .trials = trials + i};
+		HbJobResult result = {0};
+		HbStatus status;
+
+		hb_status_init(&status);
+		if (!family->train(family, &context, &job, &result, &status))
+			stop(status.message);
+		free(result.trials);
+	}
+	return cpu_seconds() - began;
+}
+
+static void
+report(const Options *options, const HbProvider *provider, const HbDataset *dataset, double spent)
+{
+	printf("{\"provider\": \"%s\", \"seconds\": %.6f, \"rows\": %llu, \"inputs\": %u, \"classes\": "
+		   "%u, \"epochs\": %d, \"losses\": [",
+		   provider->name, spent, (unsigned long long) dataset->header->rows_train,
+		   dataset->header->inputs, dataset->header->outputs, options->epochs);
+	for (int i = 0; i < options->trials; i++)
+	{
+		printf("%s[", i ? ", " : "");
+		for (int epoch = 0; epoch < options->epochs; epoch++)
+			printf("%s%.9g", epoch ? ", " : "", losses[i + 1][epoch]);
+		printf("]");
+	}
+	printf("]}\n");
+}
+
+/* FLOP per CPU second of C = A B by OpenBLAS: the best of several rounds, warm. */
+static void
+measure_sgemm(int n)
+{
+	size_t size = (size_t) n * (size_t) n;
+	float *a = malloc(size * sizeof(float)), *b = malloc(size * sizeof(float));
+	float *c = malloc(size * sizeof(float));
+	double best = 0;
+
+	openblas_set_num_threads(1);
+	hb_random_normals(1, HB_STREAM_SPACE, 1, a, size);
+	hb_random_normals(1, HB_STREAM_SPACE, 2, b, size);
+	for (int round = 0; round < 12; round++)
+	{
+		double began = cpu_seconds(), rate;
+
+		for (int i = 0; i < 4; i++)
+			cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a, n, b, n, 0, c, n);
+		rate = 4 * 2.0 * (double) n * (double) n * (double) n / (cpu_seconds() - began);
+		best = round > 0 && rate > best ? rate : best;
+	}
+	printf("{\"provider\": \"OpenBLAS %s\", \"flops\": %.6g, \"check\": %.6g}\n",
+		   openblas_get_corename(), best, (double) c[size / 2]);
+	free(a);
+	free(b);
+	free(c);
 }
 
 int
@@ -267,70 +406,24 @@ main(int argc, char **argv)
 	const HbFamily *family;
 	const HbProvider *provider;
 	HbJobTrial trials[MAX_TRIALS];
-	HbJobResult result = {0};
-	HbStatus status;
-	double began, spent;
 
 	parse(argc, argv, &options);
-	dataset = options.images ? image_dataset(&options)
-							 : synthetic_dataset(options.rows, options.inputs, options.classes, 5);
+	if (options.sgemm)
+	{
+		measure_sgemm(options.sgemm);
+		return 0;
+	}
+	dataset = options.images ? image_dataset(&options) : table_dataset(&options);
 	family = hb_family_find(options.units ? "mlp" : "linear");
 	provider = options.provider ? hb_provider_find(options.provider) : hb_provider_best();
 	if (provider == NULL)
 		stop("no such provider here");
-	for (int i = 0; i < options.trials; i++)
-	{
-		/* momentum 0.9, from 0.001 to 0.01 */
-		double rate =
-			0.001 * pow(10.0, options.trials > 1 ? (double) i / (options.trials - 1) : 0.5);
-
-		trials[i] = (HbJobTrial){.number = (uint64_t) i + 1};
-		if (options.units)
-			set_params(family, &dataset, trials[i].params, "optimizer", 1.0, "learning_rate", rate,
-					   "l2", 0.0, "schedule", 0.0, "batch_size", (double) options.batch, "layers",
-					   1.0, "units", (double) options.units, "dropout", options.dropout, NULL);
-		else
-			set_params(family, &dataset, trials[i].params, "optimizer", 1.0, "learning_rate", rate,
-					   "l2", 0.0, "schedule", 0.0, "batch_size", (double) options.batch, NULL);
-	}
+	make_trials(&options, family, &dataset, trials);
 	if (options.dump)
 	{
 		dump_data(&options, &dataset, seed);
 		dump_weights(&options, family, &dataset, trials, seed);
 	}
-	hb_status_init(&status);
-	{
-		HbTrainContext context = {.host = &hb_host_malloc,
-								  .provider = provider,
-								  .dataset = &dataset,
-								  .curve = record_curve};
-		HbJob job = {.id = 1,
-					 .kind = HB_JOB_TRAIN,
-					 .metric = HB_METRIC_ERROR,
-					 .seed = seed,
-					 .to_resource = (uint32_t) options.epochs,
-					 .max_resource = (uint32_t) options.epochs,
-					 .curve_points = 1,
-					 .ntrials = (uint32_t) options.trials,
-					 .trials = trials};
-
-		began = cpu_seconds();
-		if (!family->train(family, &context, &job, &result, &status))
-			stop(status.message);
-		spent = cpu_seconds() - began;
-	}
-	printf("{\"provider\": \"%s\", \"seconds\": %.6f, \"rows\": %llu, \"inputs\": %u, \"classes\": "
-		   "%u, "
-		   "\"epochs\": %d, \"losses\": [",
-		   provider->name, spent, (unsigned long long) dataset.header->rows_train,
-		   dataset.header->inputs, dataset.header->outputs, options.epochs);
-	for (int i = 0; i < options.trials; i++)
-	{
-		printf("%s[", i ? ", " : "");
-		for (int epoch = 0; epoch < options.epochs; epoch++)
-			printf("%s%.9g", epoch ? ", " : "", losses[i + 1][epoch]);
-		printf("]");
-	}
-	printf("]}\n");
+	report(&options, provider, &dataset, train(&options, family, provider, &dataset, trials, seed));
 	return 0;
 }

@@ -8,7 +8,8 @@
 # The rows are drawn with the means and deviations of Fisher's iris.  Wall time runs from the call of hyperband_tune to the
 # return of hyperband_wait in the same session; CPU time is all the server's; WAL is what pg_current_wal_insert_lsn moved.
 set -euo pipefail
-. "$(dirname "$0")/hpo_lib.sh"
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/hpo_lib.sh"
 repetitions=${1:-5}
 
 bench_begin

@@ -16,12 +16,13 @@ import time
 
 import psycopg
 
-from replay_tables import tasks
+from replay_tables import DataSets, tasks
 
 BUDGETS = (10, 30)
 SAMPLERS = ("random", "grid", "sobol", "tpe", "gp")
 SCHEDULERS = ("full", "halving", "hyperband", "asha")
 MODELS = ("tpe", "gp", "Optuna TPE")
+TABLES_OWN = [("table", "full"), ("table", "hyperband")]
 
 
 class Ledger:
@@ -61,9 +62,9 @@ halving_sizes = {}
 
 def halving_size(db, task, budget):
     """The largest number of configurations whose halving costs no more than the budget, as the extension plans it."""
-    key = task.R, task.min_resource, budget
+    low, high = 1, min(100 * budget, trials(task, task.space, "halving")) + 1
+    key = task.R, task.min_resource, budget, high
     if key not in halving_sizes:
-        low, high = 1, 100 * budget
         while high - low > 1:
             n = (low + high) // 2
             study = create(db, task, task.space, "random", "halving", n, 0)
@@ -74,12 +75,12 @@ def halving_size(db, task, budget):
     return halving_sizes[key]
 
 
-def ask_and_tell(db, task, space, sampler, scheduler, n_trials, seed, budget):
+def ask_and_tell(db, task, space, sampler, scheduler, n_trials, seed, budget, at_once=None):
     ledger = Ledger(task)
     study = create(db, task, space, sampler, scheduler, n_trials, seed)
     # A rung of halving may be asked for together: the history is the same.  Asked for many at once, hyperband would
     # begin later brackets before it has the results of the first.
-    at_once = 64 if scheduler == "halving" else 1
+    at_once = at_once or (64 if scheduler == "halving" else 1)
     while not ledger.over(budget):
         asked = db.execute("SELECT trial_id, attempt, config, from_resource, to_resource FROM hyperband_ask(%s, %s)",
                            (study, at_once)).fetchall()
@@ -88,6 +89,7 @@ def ask_and_tell(db, task, space, sampler, scheduler, n_trials, seed, budget):
         told = [(trial, attempt, stop, ledger.run(config, start, stop)) for trial, attempt, config, start, stop in asked]
         db.execute("SELECT hyperband_tell(t, a, r, l) FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::float8[]) AS u(t, a, r, l)",
                    [list(column) for column in zip(*told)])
+    ledger.drawn = db.execute("SELECT count(*) FROM hyperband.trial WHERE study_id = %s", (study,)).fetchone()[0]
     drop(db, study)
     return ledger
 
@@ -99,9 +101,14 @@ def ours(db, task, sampler, scheduler, seed):
     if scheduler == "halving":
         # A bracket is made for one budget: a run for each.
         return [ask_and_tell(db, task, space, sampler, scheduler, halving_size(db, task, b), seed, b).regret(b) for b in BUDGETS]
-    n_trials = {"full": BUDGETS[-1]}.get(scheduler, 900 if "row" not in space else min(900, len(task.points)))
-    ledger = ask_and_tell(db, task, space, sampler, scheduler, n_trials, seed, BUDGETS[-1])
+    ledger = ask_and_tell(db, task, space, sampler, scheduler, trials(task, space, scheduler), seed, BUDGETS[-1])
     return [ledger.regret(b) for b in BUDGETS]
+
+
+def trials(task, space, scheduler):
+    """More than the budget can pay for, but for a space that has fewer configurations."""
+    only = [len(spec["choices"]) for spec in space.values()] if len(space) == 1 else [900]
+    return min(only[0], {"full": BUDGETS[-1]}.get(scheduler, 900))
 
 
 def suggest(trial, space):
@@ -143,7 +150,7 @@ def optuna_run(task, sampler, scheduler, seed):
 
 def wanted():
     """The combinations, those without a model first."""
-    all_of_them = [(s, c) for s in SAMPLERS for c in SCHEDULERS] + [("table", "full"), ("table", "hyperband")]
+    all_of_them = [(s, c) for s in SAMPLERS for c in SCHEDULERS] + TABLES_OWN
     all_of_them += [("Optuna random", "SuccessiveHalvingPruner"), ("Optuna TPE", "HyperbandPruner")]
     all_of_them += [("Optuna random", "HyperbandPruner"), ("Optuna TPE", "SuccessiveHalvingPruner"), ("Optuna TPE", "no pruner")]
     only = os.environ.get("ONLY")
@@ -158,16 +165,21 @@ def work(part, parts, folder, seeds, done, deadline, results, lock):
     groups = [[m for m in wanted() if (m[0] in MODELS) == model] for model in (False, True)]
     jobs = [(t, m, s) for g in groups for s in range(1, seeds + 1) for m in g for t in every]
     number = {id(t): i for i, t in enumerate(every)}
+    only = os.environ.get("TASKS")
+    jobs = [job for job in jobs if only is None or re.search(only, f"{job[0].bench} {job[0].name}")]
     for task, (sampler, scheduler), seed in jobs[part::parts]:
         if time.time() > deadline:
             break
         key = task.bench, task.name, sampler, scheduler, str(seed)
         if key in done:
             continue
+        if isinstance(task, DataSets) and sampler == "table":
+            continue  # its space is the table
         began = time.time()
         # Tasks share a space: each draws from seeds of its own.
         draw = 100 * seed + number[id(task)]
-        run = optuna_run(task, sampler, scheduler, draw) if sampler.startswith("Optuna") else ours(db, task, sampler, scheduler, draw)
+        one = task.at(seed)
+        run = optuna_run(one, sampler, scheduler, draw) if sampler.startswith("Optuna") else ours(db, one, sampler, scheduler, draw)
         with lock, open(results, "a", newline="") as file:
             csv.writer(file).writerow([*key, *("%.6g" % r for r in run), "%.3f" % (time.time() - began)])
     db.close()

@@ -5,12 +5,14 @@
 #
 # DATA_FOLDER has the folder lc (tasks, configurations, curves as .csv.gz) and a README.md with the yardsticks.
 # Prints, after 10 and 30 full trainings: the regret of each on each task (median, quartiles), average ranks, what was
-# expected and where it goes the other way, and random x hyperband on the table's own configurations beside the yardsticks.
+# expected and whether it was met, random x hyperband on the table's own configurations beside the yardsticks, and whether
+# hyperband_minimize with a SQL function that looks the loss up has the same history and regret as asking and telling.
 #
 # PYTHON    an interpreter with psycopg, numpy and optuna (default python3)
 # RESULTS   one line a run; runs found there are not repeated, so that one may stop and go on (default: a new file)
 # JOBS      processes at once (2)     LIMIT   seconds after which no run is started
-# ONLY      a regular expression of combinations, such as 'random x|tpe x hyperband'
+# ONLY      a regular expression of combinations, such as 'random x|tpe x hyperband'     TASKS  one of tasks
+# CHECK     seeds of the comparison with hyperband_minimize (1; 0: none)     CHECK_ONLY  its combinations
 set -eu
 
 [ $# -ge 1 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0" >&2; exit 2; }
@@ -24,3 +26,4 @@ psql -XqAt -v ON_ERROR_STOP=1 -c "SET client_min_messages = warning; CREATE EXTE
 "$python" "$here/replay.py" "$1" "${2:-50}" "$results"
 echo "hyperband $(psql -XqAt -c "SELECT extversion FROM pg_extension WHERE extname = 'hyperband'"), Optuna $("$python" -c 'import optuna; print(optuna.__version__)'), results in $results"
 "$python" "$here/replay_report.py" "$results" "$1/README.md"
+[ "${CHECK:-1}" = 0 ] || "$python" "$here/replay_minimize.py" "$1" "${CHECK:-1}"

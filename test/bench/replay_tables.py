@@ -43,7 +43,10 @@ SPACES = {
 }
 # bench: (file, R in units of the resource, smallest resource).  Brackets start at s = min(4, floor(log3 R)).
 TABLES = {"taskset": ("taskset", 50, 1), "xgb_mnist_rows": ("xgb_mnist_rows", 81, 1),
-          "xgb_rounds": ("xgb_rounds_adult", 243, 3), "mlp_sgd": ("mlp_sgd_letter", 81, 1)}
+          "xgb_rounds": ("xgb_rounds_adult", 243, 3), "mlp_sgd": ("mlp_sgd_letter", 81, 1), "lcdb11": ("lcdb11", 27, 3)}
+# 28 learners on 131 data sets: a task of which every seed takes another data set.  Tables that begin above the smallest
+# resource are left out.
+ALGORITHM_CHOICE = "lcdb11"
 NO_LAYER = math.sqrt(8)
 
 
@@ -64,7 +67,7 @@ class Task:
     def __init__(self, bench, task, budgets, params, curves):
         self.bench, self.name = bench, task
         _, self.R, self.min_resource = TABLES[bench]
-        self.space = SPACES[bench]
+        self.space = SPACES.get(bench) or {"learner": dict(type="categorical", choices=[p["learner"] for p in params])}
         self.steps = [self.R]
         r = self.min_resource
         while r < self.R:
@@ -90,6 +93,9 @@ class Task:
                 out["one_minus_" + beta] = 1 - out.pop(beta)
         return out
 
+    def at(self, seed):
+        return self
+
     def coordinates(self, config):
         out = []
         for name in self.numeric:
@@ -114,6 +120,17 @@ class Task:
         return (value if math.isfinite(value) else self.worst) - self.best
 
 
+class DataSets:
+    """Tasks of which each seed takes one."""
+
+    def __init__(self, bench, name, members):
+        self.bench, self.name, self.members = bench, name, members
+        self.points = members[0].points
+
+    def at(self, seed):
+        return self.members[(seed - 1) % len(self.members)]
+
+
 def read(folder, name):
     with gzip.open(os.path.join(folder, "lc", name + ".csv.gz"), "rt") as file:
         yield from csv.DictReader(file)
@@ -127,7 +144,15 @@ def tasks(folder):
         curves = {}
         for c in read(folder, file + "_curves"):
             curves.setdefault(c["task"], {})[int(c["config_id"])] = array(c["val"])
+        members = []
         for task in sorted(curves):
-            ids = sorted(curves[task])
-            out.append(Task(bench, task, described[bench, task], [params[i] for i in ids], [curves[task][i] for i in ids]))
+            ids, budgets = sorted(curves[task]), described[bench, task]
+            if bench == ALGORITHM_CHOICE:
+                _, most, least = TABLES[bench]
+                if budgets[0] > budgets[-1] * least / most:
+                    continue
+                # Curves end where the smallest data of a split did: what lies beyond is not measured.
+                curves[task] = {i: np.pad(c, (0, max(0, len(budgets) - len(c))), constant_values=np.nan)[:len(budgets)] for i, c in curves[task].items()}
+            members.append(Task(bench, task, budgets, [params[i] for i in ids], [curves[task][i] for i in ids]))
+        out += [DataSets(bench, "131 data sets", members)] if bench == ALGORITHM_CHOICE else members
     return out

@@ -8,6 +8,7 @@ connections' server processes is taken, which other work on the machine disturbs
 """
 import multiprocessing
 import os
+import re
 import statistics
 import sys
 import time
@@ -223,9 +224,8 @@ def beside(ours, theirs, methods):
 
 
 def main(sizes):
-    methods = [("random", "full"), ("random", "hyperband")]
-    if os.environ.get("METHODS", "all") == "all":
-        methods = [(a, b) for a in SAMPLERS for b in SCHEDULERS]
+    wanted = re.compile(os.environ.get("METHODS", ""))
+    methods = [(a, b) for a in SAMPLERS for b in SCHEDULERS if wanted.match(f"{a} x {b}")]
     print("client: Python", sys.version.split()[0], "psycopg2", psycopg2.__version__.split()[0],
           f"optuna {optuna.__version__} sqlalchemy {sqlalchemy.__version__}" if optuna else "no optuna", flush=True)
     ours, theirs = {}, {}

@@ -6,9 +6,10 @@
 # PG* variables name a running cluster with hyperband installed, on this machine; superuser; databases hyperband_service
 # and optuna_service are made and dropped there.  PYTHON names an interpreter with psycopg2; with optuna and sqlalchemy,
 # too, Optuna is measured on studies of OPTUNA trials (default 10000).  Every sampler that does not learn with every
-# scheduler; METHODS=two takes random x full and random x hyperband alone, as does short, which takes two to four minutes.
-# ROUNDS is how often (3), PAIRS how many at most at a time (2000).  Both use the driver psycopg2, a process a
-# connection, and the server's synchronous_commit; hyperband's two statements are prepared, Optuna's are its own.
+# scheduler; METHODS is a regular expression of those wanted, such as 'random x (full|asha)'.  ROUNDS is how often (3),
+# PAIRS how many at most at a time (2000).  short takes random x full and random x hyperband alone, once, in two to four
+# minutes.  Both use the driver psycopg2, a process a connection, and the server's synchronous_commit; hyperband's two
+# statements are prepared, Optuna's are its own.
 set -eu
 
 here=$(dirname "$0")
@@ -27,7 +28,7 @@ psql -XqAt -d hyperband_service -c "SELECT 'server: PostgreSQL ' || current_sett
 	|| ', shared_buffers ' || current_setting('shared_buffers') FROM pg_extension WHERE extname = 'hyperband'"
 if [ "${1:-}" = short ]; then
 	set -- 100 10000
-	export METHODS="${METHODS:-two}" ROUNDS="${ROUNDS:-1}" PAIRS="${PAIRS:-400}"
+	export METHODS="${METHODS:-random x (full|hyperband)}" ROUNDS="${ROUNDS:-1}" PAIRS="${PAIRS:-400}"
 fi
 [ $# -gt 0 ] || set -- 100 1000 10000 100000
 "$PYTHON" "$here/service.py" "$@"

@@ -241,6 +241,40 @@ check_losses(const HbProvider *provider)
 	free(scratch);
 }
 
+/* Every third sample has two equal scores at the top; the first of them is the answer. */
+static void
+check_errors(const HbProvider *provider)
+{
+	const size_t counts[] = {1, 2, 5, 40};
+	size_t ld = 112, n = 99;
+	uint32_t labels[99];
+	float *z = random_floats(40 * ld), *scratch = random_floats(3 * ld);
+
+	for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++)
+	{
+		size_t outputs = counts[k], expected = 0, got;
+		HbScores scores = {
+			.outputs = outputs, .n = n, .ld = ld, .z = z, .labels = labels, .scratch = scratch};
+
+		for (size_t s = 0; s < n; s++)
+		{
+			size_t best = 0;
+
+			labels[s] = (uint32_t) (s * 5 % (outputs > 1 ? outputs : 2));
+			if (s % 3 == 0)
+				z[s] = z[(outputs - 1) * ld + s] = outputs > 1 ? 3 : 0;
+			for (size_t c = 1; c < outputs; c++)
+				best = z[c * ld + s] > z[best * ld + s] ? c : best;
+			expected += labels[s] != (outputs > 1 ? best : z[s] > 0);
+		}
+		got = provider->errors(&scores);
+		ok(got == expected, "%s: %zu errors among %zu outputs, by the definition %zu",
+		   provider->name, got, outputs, expected);
+	}
+	free(z);
+	free(scratch);
+}
+
 static void
 check_rest(const HbProvider *provider)
 {
@@ -348,6 +382,7 @@ main(void)
 		check_layout(provider);
 		check_activations(provider);
 		check_losses(provider);
+		check_errors(provider);
 		check_rest(provider);
 		check_draws(provider);
 	}

@@ -10,11 +10,15 @@
 #define TRIALS 9
 
 static int curve_points;
+static double curve_metric[32][10]; /* by trial and resource */
+static HbMetricId class_metric = HB_METRIC_ERROR;
 
 static bool
 count_curve(void *context, const HbCurvePoint *point)
 {
 	curve_points++;
+	if (point->trial < 32 && point->resource < 10)
+		curve_metric[point->trial][point->resource] = point->metric_value;
 	return true;
 }
 
@@ -56,7 +60,7 @@ train(const HbFamily *family, const HbProvider *provider, const HbDataset *datas
 	HbJob job = {.id = 7,
 				 .kind = HB_JOB_TRAIN,
 				 .metric =
-					 dataset->header->task == HB_TASK_REGRESSION ? HB_METRIC_RMSE : HB_METRIC_ERROR,
+					 dataset->header->task == HB_TASK_REGRESSION ? HB_METRIC_RMSE : class_metric,
 				 .seed = 42,
 				 .from_resource = from,
 				 .to_resource = to,
@@ -141,6 +145,29 @@ check_reproducible(const HbFamily *family, const HbProvider *provider, uint32_t 
 	free_result(&again);
 	free_result(&part);
 	free_result(&continued);
+	synthetic_free(&dataset);
+}
+
+/* Between rungs only the study's metric is computed, by a shorter way: it must not differ from a rung's. */
+static void
+check_curve(const HbFamily *family, const HbProvider *provider, uint32_t classes, HbMetricId metric)
+{
+	HbDataset dataset = synthetic_dataset(1003, 37, classes, 1);
+	HbJobTrial trials[TRIALS];
+	HbJobResult rung, longer;
+	int same = 0;
+
+	class_metric = metric;
+	varied_trials(family, &dataset, trials);
+	rung = train(family, provider, &dataset, trials, TRIALS, 0, 2);
+	longer = train(family, provider, &dataset, trials, TRIALS, 0, 4);
+	for (int i = 0; i < TRIALS; i++)
+		same += rung.trials[i].metrics.value[metric] == curve_metric[trials[i].number][2];
+	is_int(same, TRIALS, "%s, %s, %u classes: %s of a curve point is that of a rung",
+		   provider->name, family->name, classes, hb_metrics[metric].name);
+	class_metric = HB_METRIC_ERROR;
+	free_result(&rung);
+	free_result(&longer);
 	synthetic_free(&dataset);
 }
 
@@ -300,10 +327,12 @@ check_resolve(void)
 	ok(!linear->check(linear, &problem, params, HB_METRIC_LOG_LOSS, false, &status) &&
 		   linear->check(linear, &problem, params, HB_METRIC_ERROR, false, &status),
 	   "hinge has no log_loss");
-	ok(!linear->check(linear, &problem, params, HB_METRIC_ERROR, true, &status), "cosine needs a horizon");
+	ok(!linear->check(linear, &problem, params, HB_METRIC_ERROR, true, &status),
+	   "cosine needs a horizon");
 	problem.task = HB_TASK_REGRESSION;
 	problem.outputs = 1;
-	ok(!linear->check(linear, &problem, params, HB_METRIC_RMSE, false, &status), "hinge needs classes");
+	ok(!linear->check(linear, &problem, params, HB_METRIC_RMSE, false, &status),
+	   "hinge needs classes");
 	hb_family_resolve(linear, &problem, hb_json_object(host), params, &status);
 	ok(linear->check(linear, &problem, params, HB_METRIC_RMSE, false, &status),
 	   "regression takes the squared error by itself");
@@ -339,6 +368,9 @@ main(void)
 			check_reproducible(linear, hb_providers[i], 2);
 			check_reproducible(linear, hb_providers[i], 1);
 		}
+	check_curve(mlp, hb_provider_best(), 5, HB_METRIC_ERROR);
+	check_curve(mlp, hb_provider_best(), 2, HB_METRIC_LOG_LOSS);
+	check_curve(linear, hb_provider_best(), 3, HB_METRIC_AUC);
 	check_learns(mlp, 4, 0.003, 0.15);
 	check_learns(linear, 4, 0.05, 0.06);
 	check_learns(linear, 1, 0.05, 0.02);

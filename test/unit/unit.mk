@@ -10,6 +10,7 @@ UNIT_OBJ := $(patsubst src/%.c,build/core/%.o,$(UNIT_LIB_SRC))
 UNIT_DOUBLE_OBJ := $(patsubst src/%.c,build/double/%.o,$(filter-out src/compute/openblas% src/compute/%_avx2.c src/compute/%_avx512.c,$(UNIT_LIB_SRC)))
 UNIT_HEADERS := $(wildcard src/*/*.h test/unit/*.h)
 
+build/core/compute/%.o: UNIT_CFLAGS += -fno-math-errno
 ifeq ($(shell uname -m),x86_64)
 build/core/compute/%_avx2.o: UNIT_CFLAGS += -mavx2 -mfma
 build/core/compute/%_avx512.o: UNIT_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma

@@ -1,0 +1,97 @@
+# Many studies, few places: of several owners and databases, none is lost, none waits for ever, none is an error.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use Hyperband;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+# max_worker_processes: parallel queries are off, so that all four are for studies.
+my $node = new_cluster('main', bare => 1, conf => "max_worker_processes = 4\nmax_parallel_workers_per_gather = 0\nmax_logical_replication_workers = 0\nmax_connections = 120\nhyperband.max_trainers = 8");
+my @databases = qw(postgres second third);
+my @owners    = qw(ann bea cleo dora);
+$node->safe_psql('postgres', join ';', map { "CREATE ROLE $_ LOGIN" } @owners);
+for my $database (@databases)
+{
+	$node->safe_psql('postgres', "CREATE DATABASE $database") if $database ne 'postgres';
+	install_hyperband($node, $database);
+	load_table($node, 'pima2', 'pima2', $database);
+	$node->safe_psql($database, "GRANT USAGE ON SCHEMA hyperband TO public; GRANT SELECT ON pima2 TO public; GRANT CREATE ON SCHEMA public TO public");
+}
+my $quick = "'pima2', 'diabetes', model => 'linear', features => ARRAY['glucose','mass','age'], max_resource => 1, n_trials => 1, scheduler => 'full', trainers => 1";
+
+# open_studies(DATABASE...): how many have not ended.
+sub open_studies
+{
+	my $open = 0;
+	$open += $node->safe_psql($_, "SELECT count(*) FROM hyperband.study WHERE state IN ('queued', 'running')") for @_;
+	return $open;
+}
+
+# Fifty sessions call at once and do not wait.
+sub fifty
+{
+	my ($label, @where) = @_;
+	my $begin = time;
+	my @sessions;
+	for my $i (0 .. 49)
+	{
+		my $database = $where[ $i % @where ];
+		my $owner    = $owners[ int($i / @where) % @owners ];
+		my ($in, $out, $err) = ("SELECT hyperband_tune($quick, seed => $i, name => 'm$i')", '', '');
+		my $s = { err => \$err };
+		$s->{h} = IPC::Run::start([ 'psql', '-XAtq', '-U', $owner, '-d', $node->connstr($database) ], '<', \$in, '>', \$out, '2>', $s->{err});
+		push @sessions, $s;
+	}
+	my @errors = grep { !$_->{h}->finish || ${ $_->{err} } =~ /ERROR|FATAL/ } @sessions;
+	is(scalar @errors, 0, "$label: 50 calls at once, no error") or diag(map { ${ $_->{err} } } @errors);
+	ok(wait_for(sub { open_studies(@where) == 0 }, 120), sprintf "$label: all have ended, %.0f s later, though nobody waits for them", time - $begin)
+	  or diag(map { $node->safe_psql($_, "SELECT '$_', study_id, owner, state FROM hyperband.study WHERE state IN ('queued', 'running')") } @where);
+	my $done = 0;
+	$done += $node->safe_psql($_, "SELECT count(*) FROM hyperband.study WHERE state = 'done'") for @where;
+	is($done, 50, "$label: and are done");
+	$node->safe_psql($_, 'SELECT count(hyperband_drop(study_id)) FROM hyperband.study; SELECT count(*) FROM hyperband.study') for @where;
+	return;
+}
+
+fifty('one database', 'postgres');
+fifty('three databases', @databases);
+
+# One place, a long queue, and somebody else comes: in another database, or another owner in the same.
+$node->append_conf('postgresql.conf', 'hyperband.max_studies = 1');
+$node->reload;
+for my $case ([ 'another database', 'second', 'ann' ], [ 'another owner', 'postgres', 'bea' ])
+{
+	my ($label, $database, $owner) = @$case;
+	$node->psql('postgres', "SELECT hyperband_tune($quick, seed => i) FROM generate_series(1, 25) i", extra_params => [ '-U', 'ann' ]);
+	wait_for(sub { $node->safe_psql('postgres', "SELECT count(*) FROM hyperband.study WHERE state = 'done'") > 0 }, 20);
+	$node->psql($database, "SELECT hyperband_tune($quick, name => 'late')", extra_params => [ '-U', $owner ]);
+	ok(wait_for(sub { $node->safe_psql($database, "SELECT count(*) FROM hyperband.study WHERE name = 'late' AND state = 'done'") == 1 }, 60),
+		"$label has its turn although nobody waits there");
+	my $behind = open_studies('postgres');
+	cmp_ok($behind, '>', 2, "$label: before those that had come earlier are all done ($behind were left)");
+	ok(wait_for(sub { open_studies(@databases) == 0 }, 60), "$label: and those are done, too");
+	$node->safe_psql($_, 'SELECT count(hyperband_drop(study_id)) FROM hyperband.study') for @databases;
+}
+
+# A supervisor that is terminated, or whose extension is dropped, has a successor in another database.
+for my $end ('pg_terminate_backend', 'DROP EXTENSION')
+{
+	load_table($node, 'letter', 'letter', 'third');
+	$node->psql('third', "SELECT hyperband_tune('letter', 'lettr', max_resource => 81, search_space => '" . big_space() . "')");
+	ok(wait_for(sub { trainers_of($node) > 0 }, 30), "$end: a study trains");
+	my $waiting = $node->safe_psql('second', "SELECT hyperband_tune($quick)");
+	sleep 0.5;
+	is($node->safe_psql('second', "SELECT state FROM hyperband.study WHERE study_id = $waiting"), 'queued', "$end: another waits");
+	$node->safe_psql('third', $end =~ /DROP/ ? 'DROP EXTENSION hyperband CASCADE'
+		: "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'hyperband supervisor'");
+	ok(wait_for(sub { open_studies('second') == 0 }, 20), "$end: then it has its turn");
+	$node->safe_psql('third', 'DROP TABLE letter');
+}
+is(scalar(grep { /ERROR|FATAL|WARNING|PANIC/ && !/terminating|could not serialize/ } split /\n/, slurp_file($node->logfile)), 0, 'the log has no error')
+  or diag(grep { /ERROR|FATAL|WARNING|PANIC/ } split /\n/, slurp_file($node->logfile));
+
+$node->stop;
+done_testing();
