@@ -87,5 +87,6 @@ $(TRAINER): $(TRAINER_OBJS)
 $(OBJS) $(TRAINER_OBJS): $(wildcard src/*/*.h)
 
 include test/unit/unit.mk
+include test/fuzz/fuzz.mk
 include test/bench/bench.mk
 include test/test.mk

@@ -93,40 +93,6 @@ ew_activate_back(HbActivation f, const hb_real *restrict z, const hb_real *restr
 	}
 }
 
-/* Philox4x32-10 (Salmon et al., SC 2011) on sixteen counters at once, in lanes; test_compute holds it to Random123. */
-static void
-ew_draw(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
-		uint32_t *out)
-{
-	for (size_t group = 0; group < groups; group++, out += 4 * HB_DRAW_BLOCKS)
-	{
-		uint32_t a[HB_DRAW_BLOCKS], b[HB_DRAW_BLOCKS], c[HB_DRAW_BLOCKS], d[HB_DRAW_BLOCKS];
-		uint32_t key0 = (uint32_t) seed, key1 = (uint32_t) (seed >> 32);
-
-		for (uint32_t i = 0; i < HB_DRAW_BLOCKS; i++)
-		{
-			a[i] = stream;
-			b[i] = (uint32_t) detail;
-			c[i] = (uint32_t) (detail >> 32);
-			d[i] = first + (uint32_t) group * HB_DRAW_BLOCKS + i;
-		}
-		for (int round = 0; round < 10; round++, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u)
-			for (int i = 0; i < HB_DRAW_BLOCKS; i++)
-			{
-				uint64_t x = (uint64_t) 0xD2511F53u * a[i], y = (uint64_t) 0xCD9E8D57u * c[i];
-
-				a[i] = (uint32_t) (y >> 32) ^ b[i] ^ key0;
-				c[i] = (uint32_t) (x >> 32) ^ d[i] ^ key1;
-				b[i] = (uint32_t) y;
-				d[i] = (uint32_t) x;
-			}
-		memcpy(out, a, sizeof a);
-		memcpy(out + HB_DRAW_BLOCKS, b, sizeof b);
-		memcpy(out + 2 * HB_DRAW_BLOCKS, c, sizeof c);
-		memcpy(out + 3 * HB_DRAW_BLOCKS, d, sizeof d);
-	}
-}
-
 static void
 ew_drop(const uint16_t *restrict draws, uint32_t threshold, hb_real keep, const hb_real *a,
 		hb_real *out, size_t n)
@@ -154,7 +120,7 @@ ew_sum(const hb_real *x, size_t n)
 static hb_real
 ew_row_sum(const hb_real *x, size_t n)
 {
-	hb_real part[16] = {0};
+	hb_real part[16] = {0}, eight[8], four[4];
 	size_t i = 0;
 
 	for (; i + 16 <= n; i += 16)
@@ -162,10 +128,11 @@ ew_row_sum(const hb_real *x, size_t n)
 			part[j] += x[i + j];
 	for (int j = 0; i < n; i++, j++)
 		part[j] += x[i];
-	for (int width = 8; width > 0; width /= 2)
-		for (int j = 0; j < width; j++)
-			part[j] += part[j + width];
-	return part[0];
+	for (int j = 0; j < 8; j++)
+		eight[j] = part[j] + part[j + 8];
+	for (int j = 0; j < 4; j++)
+		four[j] = eight[j] + eight[j + 4];
+	return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
 static void

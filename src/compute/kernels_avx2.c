@@ -22,6 +22,20 @@
 
 #include "compute/tile.inc.h"
 
+#define W __m256i
+#define WLANES 4
+#define W_FILL(x) _mm256_set1_epi64x((int64_t) (uint32_t) (x))
+#define W_COUNT() _mm256_set_epi64x(3, 2, 1, 0)
+#define W_ADD(x, y) _mm256_add_epi64(x, y)
+#define W_MUL(x, y) _mm256_mul_epu32(x, y)
+#define W_HIGH(x) _mm256_srli_epi64(x, 32)
+#define W_XOR(x, y, z) _mm256_xor_si256(_mm256_xor_si256(x, y), z)
+#define W_STORE(p, x)                                                                              \
+	_mm_storeu_si128((__m128i *) (void *) (p), _mm256_castsi256_si128(_mm256_permutevar8x32_epi32( \
+												   x, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6))))
+
+#include "compute/draw.inc.h"
+
 static bool
 avx2_available(void)
 {
@@ -101,7 +115,7 @@ const HbProvider hb_provider_avx2 = {
 	.row_sums = ew_row_sums,
 	.activate = ew_activate,
 	.activate_back = ew_activate_back,
-	.draw = ew_draw,
+	.draw = vector_draw,
 	.drop = ew_drop,
 	.softmax = ew_softmax,
 	.cross_entropy = ew_cross_entropy,

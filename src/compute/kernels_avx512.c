@@ -22,6 +22,18 @@
 
 #include "compute/tile.inc.h"
 
+#define W __m512i
+#define WLANES 8
+#define W_FILL(x) _mm512_set1_epi64((int64_t) (uint32_t) (x))
+#define W_COUNT() _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0)
+#define W_ADD(x, y) _mm512_add_epi64(x, y)
+#define W_MUL(x, y) _mm512_mul_epu32(x, y)
+#define W_HIGH(x) _mm512_srli_epi64(x, 32)
+#define W_XOR(x, y, z) _mm512_ternarylogic_epi64(x, y, z, 0x96)
+#define W_STORE(p, x) _mm256_storeu_si256((__m256i *) (void *) (p), _mm512_cvtepi64_epi32(x))
+
+#include "compute/draw.inc.h"
+
 static bool
 avx512_available(void)
 {
@@ -111,7 +123,7 @@ const HbProvider hb_provider_avx512 = {
 	.row_sums = ew_row_sums,
 	.activate = ew_activate,
 	.activate_back = ew_activate_back,
-	.draw = ew_draw,
+	.draw = vector_draw,
 	.drop = ew_drop,
 	.softmax = ew_softmax,
 	.cross_entropy = ew_cross_entropy,

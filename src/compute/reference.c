@@ -54,6 +54,40 @@ hb_transpose_reference(const hb_real *from, size_t rows, size_t cols, size_t fro
 	}
 }
 
+/* Philox4x32-10 (Salmon et al., SC 2011) on sixteen counters at once; test_compute holds it to Random123. */
+static void
+reference_draw(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
+			   uint32_t *out)
+{
+	for (size_t group = 0; group < groups; group++, out += 4 * HB_DRAW_BLOCKS)
+	{
+		uint32_t a[HB_DRAW_BLOCKS], b[HB_DRAW_BLOCKS], c[HB_DRAW_BLOCKS], d[HB_DRAW_BLOCKS];
+		uint32_t key0 = (uint32_t) seed, key1 = (uint32_t) (seed >> 32);
+
+		for (uint32_t i = 0; i < HB_DRAW_BLOCKS; i++)
+		{
+			a[i] = stream;
+			b[i] = (uint32_t) detail;
+			c[i] = (uint32_t) (detail >> 32);
+			d[i] = first + (uint32_t) group * HB_DRAW_BLOCKS + i;
+		}
+		for (int round = 0; round < 10; round++, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u)
+			for (int i = 0; i < HB_DRAW_BLOCKS; i++)
+			{
+				uint64_t x = (uint64_t) 0xD2511F53u * a[i], y = (uint64_t) 0xCD9E8D57u * c[i];
+
+				a[i] = (uint32_t) (y >> 32) ^ b[i] ^ key0;
+				c[i] = (uint32_t) (x >> 32) ^ d[i] ^ key1;
+				b[i] = (uint32_t) y;
+				d[i] = (uint32_t) x;
+			}
+		memcpy(out, a, sizeof a);
+		memcpy(out + HB_DRAW_BLOCKS, b, sizeof b);
+		memcpy(out + 2 * HB_DRAW_BLOCKS, c, sizeof c);
+		memcpy(out + 3 * HB_DRAW_BLOCKS, d, sizeof d);
+	}
+}
+
 const HbProvider hb_provider_reference = {
 	.name = "reference",
 	.kernel = "generic",
@@ -66,7 +100,7 @@ const HbProvider hb_provider_reference = {
 	.row_sums = ew_row_sums,
 	.activate = ew_activate,
 	.activate_back = ew_activate_back,
-	.draw = ew_draw,
+	.draw = reference_draw,
 	.drop = ew_drop,
 	.softmax = ew_softmax,
 	.cross_entropy = ew_cross_entropy,

@@ -72,7 +72,6 @@ propagate(HbWorkspace *ws, const HbNetwork *network, uint32_t l, size_t n, const
 		  const HbDropout *dropout, const hb_real *d, hb_real *below)
 {
 	const HbLayer *layer = &network->layer[l];
-	size_t size = layer->inputs * ws->ld;
 	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD;
 	HbProduct product = {.m = layer->inputs,
 						 .n = columns,
@@ -87,11 +86,7 @@ propagate(HbWorkspace *ws, const HbNetwork *network, uint32_t l, size_t n, const
 						 .c_row = ws->ld};
 
 	ws->provider->product(&product);
-	if (dropout->rate > 0)
-		ws->provider->drop(ws->draws[l - 1], (uint32_t) (dropout->rate * 65536.0),
-						   (hb_real) (1.0 / (1.0 - dropout->rate)), below, below, size);
-	ws->provider->activate_back(network->shape.activation, pass->z[l - 1], pass->a[l - 1], below,
-								size);
+	hb_activate_back(ws, network, l - 1, dropout, pass, below);
 }
 
 void

@@ -68,15 +68,30 @@ hb_workspace_alloc(HbArena *arena, const HbProvider *provider, const HbShape *co
 
 /* Sixteen bits an element: two to a word, four words to a block. */
 #define DRAWS_A_GROUP (8 * HB_DRAW_BLOCKS)
+/* Elements that are activated, drawn for and dropped while they are in the first-level cache: whole groups. */
+#define DROPOUT_BLOCK ((size_t) 16 * DRAWS_A_GROUP)
 
 static void
-draw_dropout(const HbProvider *provider, const HbDropout *dropout, uint32_t layer, uint16_t *draws,
-			 size_t n)
+draw_dropout(const HbProvider *provider, const HbDropout *dropout, uint32_t layer, size_t at,
+			 uint16_t *draws, size_t n)
 {
 	uint64_t detail = dropout->number << 40 ^ dropout->step;
 
-	provider->draw(dropout->seed, HB_STREAM_DROPOUT, detail, layer << 28,
-				   (n + DRAWS_A_GROUP - 1) / DRAWS_A_GROUP, (uint32_t *) (void *) draws);
+	provider->draw(dropout->seed, HB_STREAM_DROPOUT, detail,
+				   (layer << 28) + (uint32_t) (at / DRAWS_A_GROUP * HB_DRAW_BLOCKS),
+				   (n + DRAWS_A_GROUP - 1) / DRAWS_A_GROUP, (uint32_t *) (void *) (draws + at));
+}
+
+/* Activation, draws and dropout of a layer's elements at..at+n. */
+static void
+drop_block(HbWorkspace *ws, HbActivation f, uint32_t l, const HbDropout *dropout, HbPass *pass,
+		   size_t at, size_t n)
+{
+	ws->provider->activate(f, pass->z[l] + at, pass->a[l] + at, n);
+	draw_dropout(ws->provider, dropout, l, at, ws->draws[l], n);
+	ws->provider->drop(ws->draws[l] + at, (uint32_t) (dropout->rate * 65536.0),
+					   (hb_real) (1.0 / (1.0 - dropout->rate)), pass->a[l] + at, pass->h[l] + at,
+					   n);
 }
 
 /* The activation of a hidden layer, and what the next layer sees of it. */
@@ -85,17 +100,44 @@ activate_layer(HbWorkspace *ws, const HbNetwork *network, uint32_t l, const HbDr
 			   HbPass *pass)
 {
 	size_t size = network->layer[l].units * ws->ld;
+	HbActivation f = network->shape.activation;
 
 	/* gelu keeps its derivative where the pre-activation was */
-	pass->a[l] = network->shape.activation == HB_GELU ? ws->a[l] : pass->z[l];
-	ws->provider->activate(network->shape.activation, pass->z[l], pass->a[l], size);
+	pass->a[l] = f == HB_GELU ? ws->a[l] : pass->z[l];
 	pass->h[l] = pass->a[l];
-	if (dropout != NULL && dropout->rate > 0)
+	if (dropout == NULL || dropout->rate <= 0)
 	{
-		draw_dropout(ws->provider, dropout, l, ws->draws[l], size);
+		ws->provider->activate(f, pass->z[l], pass->a[l], size);
+		return;
+	}
+	/* relu's derivative shows in what is left after dropout, which can take the activation's place */
+	if (f != HB_RELU)
 		pass->h[l] = ws->h[l];
-		ws->provider->drop(ws->draws[l], (uint32_t) (dropout->rate * 65536.0),
-						   (hb_real) (1.0 / (1.0 - dropout->rate)), pass->a[l], pass->h[l], size);
+	for (size_t at = 0; at < size; at += DROPOUT_BLOCK)
+		drop_block(ws, f, l, dropout, pass, at,
+				   size - at < DROPOUT_BLOCK ? size - at : DROPOUT_BLOCK);
+}
+
+/* Through a hidden layer's dropout and activation, in place, by blocks that stay in the first-level cache. */
+void
+hb_activate_back(HbWorkspace *ws, const HbNetwork *network, uint32_t l, const HbDropout *dropout,
+				 const HbPass *pass, hb_real *d)
+{
+	size_t size = network->layer[l].units * ws->ld;
+	HbActivation f = network->shape.activation;
+
+	if (dropout->rate <= 0)
+	{
+		ws->provider->activate_back(f, pass->z[l], pass->a[l], d, size);
+		return;
+	}
+	for (size_t at = 0; at < size; at += DROPOUT_BLOCK)
+	{
+		size_t n = size - at < DROPOUT_BLOCK ? size - at : DROPOUT_BLOCK;
+
+		ws->provider->drop(ws->draws[l] + at, (uint32_t) (dropout->rate * 65536.0),
+						   (hb_real) (1.0 / (1.0 - dropout->rate)), d + at, d + at, n);
+		ws->provider->activate_back(f, pass->z[l] + at, pass->a[l] + at, d + at, n);
 	}
 }
 

@@ -202,6 +202,10 @@ typedef struct HbPass
 extern hb_real *hb_forward(HbWorkspace *workspace, const HbNetwork *network, size_t n, hb_real *z0,
 						   const HbDropout *dropout, HbPass *pass);
 
+/* Turns the gradient d of what layer l (hidden) hands on into that of its pre-activations. */
+extern void hb_activate_back(HbWorkspace *workspace, const HbNetwork *network, uint32_t l,
+							 const HbDropout *dropout, const HbPass *pass, hb_real *d);
+
 /* ---- backward.c ---- */
 /*
  * Given the gradient of the scores in d (of the last layer: workspace->d[last], or d0 where there is only one

@@ -372,29 +372,29 @@ hb_point_insert(int64 study_id, int64 trial_id, int64 resource, double loss, dou
 	hb_run(&statement, trial_id, resource, study_id, loss, value, seconds);
 }
 
+/* One statement for four rows: each statement of its own costs as much as the rows. */
 void
-hb_result_insert(int64 study_id, int64 trial_id, int rung, int64 resource, int attempt, double loss,
-				 Jsonb *metrics, double seconds, int seq)
+hb_result_record(const HbToldTrial *trial, int64 trial_id, double loss, double value,
+				 Jsonb *metrics, const char *state, int seq)
 {
 	static HbStatement statement = HB_WRITE(
-		"INSERT INTO hyperband.evaluation (trial_id, rung, study_id, resource, attempt, loss,"
+		"WITH handout AS (DELETE FROM hyperband.handout WHERE trial_id = $1),"
+		" point AS (INSERT INTO hyperband.loss_curve (trial_id, resource, study_id,"
+		" validation_loss, metric_value, elapsed) VALUES ($1, $4, $3, $6, $7, $9)"
+		" ON CONFLICT (trial_id, resource) DO UPDATE SET validation_loss ="
+		" excluded.validation_loss, metric_value = excluded.metric_value,"
+		" elapsed = excluded.elapsed),"
+		" trial AS (UPDATE hyperband.trial SET state = $10, rung = $2, resource = $4, loss = $6,"
+		" metrics = $8, finished_at = CASE WHEN $10 <> 'waiting' THEN now() END"
+		" WHERE trial_id = $1)"
+		" INSERT INTO hyperband.evaluation (trial_id, rung, study_id, resource, attempt, loss,"
 		" metrics, seconds, result_seq, recorded_at)"
-		" VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, $9, clock_timestamp())",
-		"lillidjdI");
+		" VALUES ($1, $2, $3, $4, $5, $6, coalesce($8, '{}'), $9, $11, clock_timestamp())",
+		"lillidd"
+		"jdtI");
 
-	hb_run(&statement, trial_id, rung, study_id, resource, attempt, loss, metrics, seconds, seq);
-}
-
-void
-hb_trial_evaluated(int64 trial_id, const char *state, int rung, int64 resource, double loss,
-				   Jsonb *metrics)
-{
-	static HbStatement statement = HB_WRITE(
-		"UPDATE hyperband.trial SET state = $2, rung = $3, resource = $4, loss = $5, metrics = $6,"
-		" finished_at = CASE WHEN $2 <> 'waiting' THEN now() END WHERE trial_id = $1",
-		"ltildj");
-
-	hb_run(&statement, trial_id, state, rung, resource, loss, metrics);
+	hb_run(&statement, trial_id, trial->rung, trial->study_id, trial->to_resource, trial->attempt,
+		   loss, value, metrics, trial->seconds, state, seq);
 }
 
 void
@@ -458,16 +458,12 @@ hb_study_failure(int64 study_id, HbStatus *error)
 
 /* ---- rungs ---- */
 
-void
-hb_rung_get(int64 study_id, int bracket, int rung, HbRungRow *row)
-{
-	static HbStatement statement =
-		HB_WRITE("SELECT coalesce(trials, -1), results, ended, cut_loss, cut_trial, open_loss,"
-				 " open_trial FROM hyperband.rung"
-				 " WHERE study_id = $1 AND bracket = $2 AND rung = $3",
-				 "lii");
+#define RUNG_ROW "coalesce(trials, -1), results, ended, cut_loss, cut_trial, open_loss, open_trial"
 
-	if (hb_run(&statement, study_id, bracket, rung) == 0)
+static void
+rung_from_row(uint64 rows, int64 study_id, int bracket, int rung, HbRungRow *row)
+{
+	if (rows == 0)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 						errmsg("rung %d of bracket %d of study %lld is missing", rung, bracket,
 							   (long long) study_id)));
@@ -479,14 +475,26 @@ hb_rung_get(int64 study_id, int bracket, int rung, HbRungRow *row)
 }
 
 void
-hb_rung_add(int64 study_id, int bracket, int rung, int results, int ended)
+hb_rung_get(int64 study_id, int bracket, int rung, HbRungRow *row)
+{
+	static HbStatement statement = HB_WRITE("SELECT " RUNG_ROW " FROM hyperband.rung"
+											" WHERE study_id = $1 AND bracket = $2 AND rung = $3",
+											"lii");
+	uint64 rows = hb_run(&statement, study_id, bracket, rung);
+
+	rung_from_row(rows, study_id, bracket, rung, row);
+}
+
+void
+hb_rung_add(int64 study_id, int bracket, int rung, int results, int ended, HbRungRow *row)
 {
 	static HbStatement statement =
 		HB_WRITE("UPDATE hyperband.rung SET results = results + $4, ended = ended + $5"
-				 " WHERE study_id = $1 AND bracket = $2 AND rung = $3",
+				 " WHERE study_id = $1 AND bracket = $2 AND rung = $3 RETURNING " RUNG_ROW,
 				 "liiii");
+	uint64 rows = hb_run(&statement, study_id, bracket, rung, results, ended);
 
-	hb_run(&statement, study_id, bracket, rung, results, ended);
+	rung_from_row(rows, study_id, bracket, rung, row);
 }
 
 void

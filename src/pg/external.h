@@ -165,10 +165,9 @@ extern bool hb_result_get(int64 trial_id, int64 resource, double *loss, Jsonb **
 extern bool hb_point_get(int64 trial_id, int64 resource, double *value);
 extern void hb_point_insert(int64 study_id, int64 trial_id, int64 resource, double loss,
 							double value, double seconds);
-extern void hb_result_insert(int64 study_id, int64 trial_id, int rung, int64 resource, int attempt,
-							 double loss, Jsonb *metrics, double seconds, int seq);
-extern void hb_trial_evaluated(int64 trial_id, const char *state, int rung, int64 resource,
-							   double loss, Jsonb *metrics);
+/* A result at to_resource: evaluation and curve have it, the trial is in this state, and the hand-out is over. */
+extern void hb_result_record(const HbToldTrial *trial, int64 trial_id, double loss, double value,
+							 Jsonb *metrics, const char *state, int seq);
 extern void hb_trial_end(int64 trial_id, const char *state, const HbStatus *error);
 /* loss NaN: only the resource counts. */
 extern void hb_study_gain(int64 study_id, int64 gained, int64 trial_id, double loss);
@@ -178,7 +177,9 @@ extern bool hb_study_choose_best(int64 study_id, bool completed);
 extern bool hb_study_failure(int64 study_id, HbStatus *error);
 
 extern void hb_rung_get(int64 study_id, int bracket, int rung, HbRungRow *row);
-extern void hb_rung_add(int64 study_id, int bracket, int rung, int results, int ended);
+/* row: as it is then. */
+extern void
+hb_rung_add(int64 study_id, int bracket, int rung, int results, int ended, HbRungRow *row);
 extern void hb_rung_expect(int64 study_id, int bracket, int rung, int trials);
 
 /* Trials of numbers first..last by number; ids, states, rungs, resources, losses at their last rung. */

@@ -27,15 +27,13 @@ place_less(HbPlace a, HbPlace b)
  * place more lets it move up again, so it moves by at most one.
  */
 static void
-asha_arrived(HbExternal *study, int rung, HbPlace place)
+asha_arrived(HbExternal *study, int rung, HbPlace place, HbRungRow row)
 {
 	int64 eta = study->request.eta;
-	HbRungRow row;
 	int64 places;
 	bool grown;
 	bool inside;
 
-	hb_rung_get(study->study_id, 0, rung, &row);
 	places = row.results / eta;
 	grown = places > (row.results - 1) / eta;
 	inside = row.cut.trial_id != 0 && place_less(place, row.cut);
@@ -181,14 +179,13 @@ hb_rung_arrived(HbExternal *study, HbTurn *turn, const HbPlanBracket *bracket, i
 {
 	HbRungRow row;
 
-	hb_rung_add(study->study_id, bracket->bracket, rung, (int) evaluated, 1);
+	hb_rung_add(study->study_id, bracket->bracket, rung, (int) evaluated, 1, &row);
 	if (study->asha)
 	{
 		if (evaluated && rung < bracket->nrungs - 1)
-			asha_arrived(study, rung, place);
+			asha_arrived(study, rung, place, row);
 		return;
 	}
-	hb_rung_get(study->study_id, bracket->bracket, rung, &row);
 	if (row.trials >= 0 && row.ended >= row.trials)
 		rung_complete(study, turn, bracket, rung, row.trials);
 }

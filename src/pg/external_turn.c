@@ -263,6 +263,9 @@ find_told(int64 trial_id, const HbToldTrial *trial, int64 resource, double loss,
 	double before;
 	Jsonb *metrics_before;
 
+	/* points lie below the resource that a trial is trained to, and results at or below the one it has reached */
+	if (trial->handed_out && resource == trial->to_resource && resource > trial->resource)
+		return false;
 	if (hb_result_get(trial_id, resource, &before, &metrics_before))
 	{
 		*same = same_number(before, loss) && same_metrics(metrics_before, metrics);
@@ -331,12 +334,8 @@ record_result(HbExternal *study, HbTurn *turn, int64 trial_id, const HbToldTrial
 	if (bracket == NULL)
 		contradiction(trial_id);
 	last = trial->rung == bracket->nrungs - 1;
-	hb_result_insert(study->study_id, trial_id, trial->rung, trial->to_resource, trial->attempt,
-					 loss, metrics, trial->seconds, study->asha ? ++turn->seq : 0);
-	hb_point_insert(study->study_id, trial_id, trial->to_resource, loss, value, trial->seconds);
-	hb_trial_evaluated(trial_id, last ? "completed" : "waiting", trial->rung, trial->to_resource,
-					   loss, metrics);
-	hb_handout_delete(trial_id);
+	hb_result_record(trial, trial_id, loss, value, metrics, last ? "completed" : "waiting",
+					 study->asha ? ++turn->seq : 0);
 	turn->outstanding--;
 	hb_study_gain(study->study_id, trial->to_resource - trial->from_resource, trial_id,
 				  study->scheduler->completed_wins && !last ? NAN : loss);

@@ -218,6 +218,11 @@ hb_run_loaded(HbRun *run)
 	HbTransaction transaction;
 
 	run->metric = hb_run_metric(run);
+	if (run->by_folds && data->rows_train < run->study->max_resource)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to train"),
+				 errdetail("Found %lld training rows, need at least %d.",
+						   (long long) data->rows_train, run->study->max_resource)));
 	run->problem.task = data->task;
 	run->problem.inputs = data->dataset.header->inputs;
 	run->problem.outputs = data->dataset.header->outputs;
@@ -375,6 +380,7 @@ hb_run_study(HbStudyRow *study)
 	run->study = study;
 	MemoryContextSwitchTo(context);
 
+	hb_study_check(study);
 	if (study->settings)
 		hb_settings_apply(study->settings);
 	/* a cancel that came before its signal was heard */

@@ -14,22 +14,16 @@
 double
 hb_dot(const double *a, const double *b, int n)
 {
-	double s0 = 0;
-	double s1 = 0;
-	double s2 = 0;
-	double s3 = 0;
+	double s[8] = {0};
+	double sum = 0;
 	int i = 0;
 
-	for (; i + 4 <= n; i += 4)
-	{
-		s0 += a[i] * b[i];
-		s1 += a[i + 1] * b[i + 1];
-		s2 += a[i + 2] * b[i + 2];
-		s3 += a[i + 3] * b[i + 3];
-	}
+	for (; i + 8 <= n; i += 8)
+		for (int k = 0; k < 8; k++)
+			s[k] += a[i + k] * b[i + k];
 	for (; i < n; i++)
-		s0 += a[i] * b[i];
-	return (s0 + s1) + (s2 + s3);
+		sum += a[i] * b[i];
+	return sum + (((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7])));
 }
 
 /* The diagonal block at k, whose earlier columns have been subtracted. */

@@ -13,7 +13,7 @@
 #define MEMORY 6
 #define ITERATIONS 40
 #define BACKTRACKS 12
-#define STARTS 3
+#define STARTS 2
 
 /* Bounds and log-normal priors of one kind of hyperparameter; the observations have variance 1. */
 typedef struct Prior
@@ -29,7 +29,7 @@ static const Prior signal_prior = {-3.0, 4.0, 0.0, 1.0};
 static const Prior noise_prior = {-13.8, 0.0, -7.0, 2.5}; /* 1e-6 to 1, around 1e-3 */
 
 /* log length scale against its prior's mean, log noise */
-static const double starts[STARTS][2] = {{0.0, -7.0}, {-1.0, -4.5}, {1.0, -3.0}};
+static const double starts[STARTS][2] = {{0.0, -7.0}, {1.0, -3.0}};
 
 typedef struct Minimiser
 {
@@ -208,7 +208,7 @@ minimise(Minimiser *m)
 		memcpy(m->gradient, m->next_gradient, m->n * sizeof(double));
 		gain = value - next;
 		value = next;
-		if (gain < 1e-6 * (1 + fabs(value)))
+		if (gain < 1e-5 * (1 + fabs(value)))
 			break;
 	}
 	return value;
@@ -271,7 +271,7 @@ hb_gp_fit(HbGp *gp, HbStatus *status)
 	if (!chosen || !allocate(&m, &block))
 		return hb_fail_memory(status, m.n * sizeof(double));
 	set_priors(&m);
-	set_start(&m, starts[2]); /* much noise: can always be factorised */
+	set_start(&m, starts[1]); /* much noise: can always be factorised */
 	memcpy(chosen, m.x, m.n * sizeof(double));
 	for (int k = 0; k < STARTS && !m.failed; k++)
 	{

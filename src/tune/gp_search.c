@@ -15,11 +15,10 @@
 #include "tune/proposal.h"
 #include "tune/sobol.h"
 
-#define GLOBAL_CANDIDATES 512
-#define LOCAL_STARTS 6 /* the best of them, kept in order */
-#define INCUMBENTS 3
-#define ROUNDS 10
-#define STEPS 12 /* a round */
+#define MOST_STARTS 6
+#define MOST_INCUMBENTS 3
+/* Up to so many rows a candidate costs next to nothing, and more of them are looked at. */
+#define SMALL_MODEL 64
 #define FIRST_STEP 0.15
 #define SHRINK 0.55
 #define MARGIN                                                                                     \
@@ -74,8 +73,21 @@ hb_gp_encode(const HbGpAxes *axes, const HbSpace *space, const HbDist *const *di
 	}
 }
 
+typedef struct Effort
+{
+	uint32_t candidates; /* of the global search */
+	int starts;          /* the best of them, kept in order */
+	int incumbents;
+	int rounds;
+	int steps; /* a round */
+} Effort;
+
+static const Effort thorough = {512, MOST_STARTS, MOST_INCUMBENTS, 10, 12};
+static const Effort thrifty = {256, 3, 2, 8, 10};
+
 typedef struct Search
 {
+	const Effort *effort;
 	const HbGp *gp;
 	const HbGpAxes *axes;
 	const HbSampleRequest *request;
@@ -84,8 +96,8 @@ typedef struct Search
 	double *u;      /* the candidate at hand */
 	double *x;
 	double *scratch;
-	double *starts; /* LOCAL_STARTS + INCUMBENTS candidates */
-	double values[LOCAL_STARTS + 1 + INCUMBENTS];
+	double *starts; /* MOST_STARTS + MOST_INCUMBENTS candidates */
+	double values[MOST_STARTS + 1 + MOST_INCUMBENTS];
 	int nstarts;
 	double *chosen; /* the best new candidate so far */
 	double chosen_value;
@@ -147,9 +159,9 @@ keep_start(Search *search, double value)
 
 	while (at > 0 && search->values[at - 1] < value)
 		at--;
-	if (at == LOCAL_STARTS)
+	if (at == search->effort->starts)
 		return;
-	if (search->nstarts < LOCAL_STARTS)
+	if (search->nstarts < search->effort->starts)
 		search->nstarts++;
 	memmove(search->values + at + 1, search->values + at,
 			(search->nstarts - 1 - at) * sizeof(double));
@@ -164,7 +176,7 @@ search_globally(Search *search, HbStatus *status)
 {
 	const HbSpace *space = search->request->space;
 
-	for (uint32_t i = 0; i < GLOBAL_CANDIDATES; i++)
+	for (uint32_t i = 0; i < search->effort->candidates; i++)
 	{
 		double value;
 
@@ -240,8 +252,8 @@ search_locally(Search *search, double *start, double value, HbStatus *status)
 {
 	double size = FIRST_STEP;
 
-	for (int round = 0; round < ROUNDS; round++, size *= SHRINK)
-		for (int i = 0; i < STEPS; i++)
+	for (int round = 0; round < search->effort->rounds; round++, size *= SHRINK)
+		for (int i = 0; i < search->effort->steps; i++)
 		{
 			double next;
 
@@ -261,7 +273,7 @@ static bool
 allocate(Search *search, double **block, HbStatus *status)
 {
 	size_t n = search->request->space->nparams;
-	size_t count = n * (LOCAL_STARTS + 1 + INCUMBENTS + 2) + search->axes->d + search->gp->n;
+	size_t count = n * (MOST_STARTS + 1 + MOST_INCUMBENTS + 2) + search->axes->d + search->gp->n;
 	double *at = hb_alloc(search->request->host, count * sizeof(double));
 
 	*block = at;
@@ -270,7 +282,7 @@ allocate(Search *search, double **block, HbStatus *status)
 	search->u = at;
 	search->chosen = at + n;
 	search->starts = at + 2 * n;
-	search->x = search->starts + n * (LOCAL_STARTS + 1 + INCUMBENTS);
+	search->x = search->starts + n * (MOST_STARTS + 1 + MOST_INCUMBENTS);
 	search->scratch = search->x + search->axes->d;
 	return true;
 }
@@ -280,7 +292,8 @@ hb_gp_search(const HbGp *gp, const HbGpAxes *axes, const HbSampleRequest *reques
 			 const HbObserved *observed, const int *order, HbPoint *point, bool *found,
 			 HbStatus *status)
 {
-	Search search = {.gp = gp,
+	Search search = {.effort = gp->n <= SMALL_MODEL ? &thorough : &thrifty,
+					 .gp = gp,
 					 .axes = axes,
 					 .request = request,
 					 .best = best,
@@ -293,7 +306,7 @@ hb_gp_search(const HbGp *gp, const HbGpAxes *axes, const HbSampleRequest *reques
 	if (!allocate(&search, &block, status))
 		return false;
 	done = search_globally(&search, status);
-	for (int i = 0; done && i < observed->n && i < INCUMBENTS; i++)
+	for (int i = 0; done && i < observed->n && i < search.effort->incumbents; i++)
 		add_incumbent(&search, observed, order[i]);
 	for (int i = 0; done && i < search.nstarts; i++)
 		done = search_locally(&search, search.starts + (size_t) i * n, search.values[i], status);

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #define RANDOM_FRACTION (1.0 / 3.0) /* BOHB's rho */
-#define BAD_RESULTS 2
 
 /* What a pass over the observations finds out about each. */
 typedef struct Candidate
@@ -79,7 +78,7 @@ choose_level(const HbSampleRequest *request, const Candidate *candidates, int *k
 	{
 		int n = keep_resource(request, candidates, resource, kept, dimensions);
 
-		if (n >= *dimensions + 1 + BAD_RESULTS)
+		if (n >= *dimensions + HB_MODEL_RESULTS)
 			return n;
 		resource = next_resource(request, resource);
 	}

@@ -133,6 +133,13 @@ hb_propose(const HbSampleRequest *request,
 	return config;
 }
 
+bool
+hb_propose_spread(const HbSampleRequest *request, HbPoint *point, HbStatus *status)
+{
+	hb_point_draw(point, hb_proposal_sobol, (void *) request);
+	return hb_proposal_renew(request, point, status);
+}
+
 double
 hb_proposal_sobol(void *context, int param, const HbDist *dist)
 {

@@ -26,6 +26,9 @@ extern bool hb_proposal_renew(const HbSampleRequest *request, HbPoint *point, Hb
 /* hb_random_point() and hb_proposal_renew(). */
 extern bool hb_propose_random(const HbSampleRequest *request, HbPoint *point, HbStatus *status);
 
+/* A point of the scrambled Sobol' sequence and hb_proposal_renew(): what a model starts from. */
+extern bool hb_propose_spread(const HbSampleRequest *request, HbPoint *point, HbStatus *status);
+
 /* The common frame of a sampler: a scratch point, filled in by propose, as JSON. */
 extern HbJson *
 hb_propose(const HbSampleRequest *request,

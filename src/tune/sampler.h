@@ -22,6 +22,9 @@ typedef struct HbObservation
 	const HbJson *config;
 } HbObservation;
 
+/* With several resource levels, a model is of the largest that has as many results as parameters, and these more. */
+#define HB_MODEL_RESULTS 3
+
 #define HB_SAMPLER_MEMO_VALUES 64
 
 /* Hyperparameters fitted for the last request, kept by the caller between proposals of a batch; zero it first. */

@@ -8,8 +8,9 @@
  * outlier.  Pending trials count as if the best loss had been found there (constant liar; Ginsbourger, Le Riche and
  * Carraro, 2010), which keeps a batch apart.
  *
- * Cost is bounded: beyond 500 results the best 250 and the latest 250 others are modelled, beyond 250 pending trials the
- * latest 250, and hyperparameters are fitted to at most 150 results chosen in the same way.
+ * Cost is bounded: beyond 240 results the best 120 and the latest 120 others are modelled, beyond 80 pending trials the
+ * latest 80.  Hyperparameters are fitted to the leading results, a number that grows by a fifth at a time, so that few
+ * proposals pay for a fit; of these, to at most 100 chosen in the same way.
  */
 #include <math.h>
 #include <string.h>
@@ -21,9 +22,11 @@
 #include "tune/proposal.h"
 #include "tune/sobol.h"
 
-#define MOST_RESULTS 500
-#define MOST_PENDING 250
-#define MOST_FITTED 150
+#define MOST_RESULTS 240
+#define MOST_PENDING 80
+#define MOST_FITTED 100
+#define ALL_FITTED 20
+#define FITTED_GROWTH 1.2
 
 typedef struct GpSampler
 {
@@ -178,18 +181,45 @@ release(GpSampler *gp, bool *chosen)
 	hb_release(host, gp->y);
 }
 
+static bool
+any_finite(const HbObserved *observed)
+{
+	for (int i = 0; i < observed->n; i++)
+		if (observed->losses[i] < INFINITY)
+			return true;
+	return false;
+}
+
+/* The leading results that hyperparameters are fitted to. */
+static HbObserved
+fitted_results(const HbObserved *observed)
+{
+	HbObserved leading = *observed;
+	double size = ALL_FITTED;
+
+	while (size * FITTED_GROWTH <= observed->n)
+		size *= FITTED_GROWTH;
+	if (observed->n > ALL_FITTED)
+		leading.n = (int) size;
+	return any_finite(&leading) ? leading : *observed;
+}
+
 /* Hyperparameters from the results alone: those of a batch share them, and the memo saves fitting them again. */
 static bool
 fit(GpSampler *gp, bool *chosen, double *theta, HbStatus *status)
 {
 	HbSamplerMemo *memo = gp->request->memo;
 	int d = gp->axes.d;
-	int n = choose_rows(gp, MOST_FITTED, gp->rows, chosen);
+	int n;
 	bool fits = memo && d + 2 <= HB_SAMPLER_MEMO_VALUES;
 	uint64_t key;
 	HbGp model;
 	bool done;
 
+	if (!hb_observed_rank(gp->observed, gp->request->host, gp->order, status))
+		return false;
+	warp(gp);
+	n = choose_rows(gp, MOST_FITTED, gp->rows, chosen);
 	encode_rows(gp, n, 0);
 	key =
 		hb_hash64(gp->x, (size_t) n * d * sizeof(double), hb_hash64(gp->y, n * sizeof(double), 0));
@@ -225,20 +255,18 @@ factorise(HbGp *model, HbStatus *status)
 	return hb_fail(status, HB_ERR_INTERNAL, "covariance of the Gaussian process is singular");
 }
 
-/* The lowest mean at a result: losses are noisy, so that the lowest one may be luck. */
+/*
+ * The lowest mean at a result: losses are noisy, so that the lowest one may be luck.  There (K + noise I) alpha = y gives
+ * the mean K alpha without a solve.
+ */
 static double
-lowest_mean(const GpSampler *gp, const HbGp *model, double *scratch)
+lowest_mean(const GpSampler *gp, const HbGp *model)
 {
+	double noise = exp(model->theta[model->d + 1]);
 	double lowest = INFINITY;
 
 	for (int i = 0; i < gp->n; i++)
-	{
-		double mean;
-		double variance;
-
-		hb_gp_predict(model, gp->x + (size_t) i * gp->axes.d, scratch, &mean, &variance);
-		lowest = fmin(lowest, mean);
-	}
+		lowest = fmin(lowest, gp->y[i] - noise * model->alpha[i]);
 	return lowest;
 }
 
@@ -246,22 +274,18 @@ static bool
 search(GpSampler *gp, const double *theta, HbPoint *point, HbStatus *status)
 {
 	const HbHost *host = gp->request->host;
-	double *scratch = hb_alloc(host, (gp->n + gp->npending) * sizeof(double));
 	bool found = false;
 	bool done;
 	HbGp model;
 
-	if (!scratch)
-		return hb_fail_memory(status, (gp->n + gp->npending) * sizeof(double));
 	if (!hb_gp_init(&model, host, gp->n + gp->npending, gp->axes.d, gp->axes.category, gp->x, gp->y,
 					status))
 		return false;
 	memcpy(model.theta, theta, (gp->axes.d + 2) * sizeof(double));
 	done = factorise(&model, status) &&
-		   hb_gp_search(&model, &gp->axes, gp->request, lowest_mean(gp, &model, scratch),
-						gp->observed, gp->order, point, &found, status);
+		   hb_gp_search(&model, &gp->axes, gp->request, lowest_mean(gp, &model), gp->observed,
+						gp->order, point, &found, status);
 	hb_gp_release(&model);
-	hb_release(host, scratch);
 	/* every candidate a repeat: a small space, where what is left is found by walking it */
 	if (done && !found)
 		done = hb_propose_random(gp->request, point, status);
@@ -274,18 +298,20 @@ propose_from_model(GpSampler *gp, HbPoint *point, HbStatus *status)
 	const HbObserved *observed = gp->observed;
 	double *theta = hb_alloc(gp->request->host, (gp->axes.d + 2) * sizeof(double));
 	int skipped = observed->npending > MOST_PENDING ? observed->npending - MOST_PENDING : 0;
+	HbObserved leading = fitted_results(observed);
 	bool *chosen;
 	bool done;
 
 	if (!theta)
 		return hb_fail_memory(status, (gp->axes.d + 2) * sizeof(double));
-	if (!allocate(gp, &chosen, status) ||
-		!hb_observed_rank(observed, gp->request->host, gp->order, status))
+	if (!allocate(gp, &chosen, status))
 		return false;
-	warp(gp);
+	gp->observed = &leading;
 	done = fit(gp, chosen, theta, status);
-	if (done)
+	gp->observed = observed;
+	if (done && (done = hb_observed_rank(observed, gp->request->host, gp->order, status)))
 	{
+		warp(gp);
 		gp->n = choose_rows(gp, MOST_RESULTS, gp->rows, chosen);
 		gp->npending = observed->npending - skipped;
 		for (int i = 0; i < gp->npending; i++)
@@ -299,15 +325,6 @@ propose_from_model(GpSampler *gp, HbPoint *point, HbStatus *status)
 }
 
 static bool
-any_finite(const HbObserved *observed)
-{
-	for (int i = 0; i < observed->n; i++)
-		if (observed->losses[i] < INFINITY)
-			return true;
-	return false;
-}
-
-static bool
 propose_gp(const HbSampleRequest *request, HbPoint *point, HbStatus *status)
 {
 	HbObserved observed;
@@ -317,14 +334,10 @@ propose_gp(const HbSampleRequest *request, HbPoint *point, HbStatus *status)
 	if (!hb_observed_init(&observed, request, status) ||
 		!hb_gp_axes_init(&gp.axes, request->host, request->space, status))
 		return false;
-	if (!request->multi_fidelity && observed.n < startup_trials(request))
-	{
-		hb_point_draw(point, hb_proposal_sobol, (void *) request);
-		done = hb_proposal_renew(request, point, status);
-	}
-	else if (gp.axes.d == 0 || !any_finite(&observed) ||
-			 hb_observed_skips_model(request, HB_STREAM_GP))
-		done = hb_propose_random(request, point, status);
+	if (gp.axes.d == 0 || !any_finite(&observed) ||
+		(!request->multi_fidelity && observed.n < startup_trials(request)) ||
+		hb_observed_skips_model(request, HB_STREAM_GP))
+		done = hb_propose_spread(request, point, status);
 	else
 		done = propose_from_model(&gp, point, status);
 	hb_gp_axes_release(&gp.axes, request->host);

@@ -7,7 +7,11 @@
  * from the results in which it held.  Pending trials count among the others, so that a batch spreads.
  *
  * With several resource levels as BOHB does (Falkner, Klein and Hutter, ICML 2018): results at the largest level
- * that has enough, the best 15 % and at least d + 1 form l, and every third trial is drawn at random.
+ * that has enough, the best 15 % form l, every third trial is no model's, and candidates are drawn from kernels wider
+ * than those of l.  Draws four times as wide (BOHB: three, of narrower kernels), no less than three results in l (BOHB:
+ * d + 1, mostly mediocre ones where a rung has few), and a Sobol' sequence in place of independent draws together lowered
+ * the regret on recorded curves.  Kernels as wide as Optuna's crowd the few trials of a rung around what won at little
+ * resource.
  */
 #include <math.h>
 
@@ -19,6 +23,8 @@
 #define TOP_FRACTION 0.1
 #define MOST_BELOW 25
 #define MULTI_FIDELITY_TOP_FRACTION 0.15
+#define MULTI_FIDELITY_LEAST_BELOW 3
+#define MULTI_FIDELITY_WIDENING 4
 #define REDRAWS 32
 
 typedef struct Tpe
@@ -42,7 +48,7 @@ count_below(const HbSampleRequest *request, const HbObserved *observed)
 	double below = fmin(ceil(TOP_FRACTION * n), MOST_BELOW);
 
 	if (request->multi_fidelity)
-		below = fmax(observed->dimensions + 1, floor(MULTI_FIDELITY_TOP_FRACTION * n));
+		below = fmax(MULTI_FIDELITY_LEAST_BELOW, floor(MULTI_FIDELITY_TOP_FRACTION * n));
 	for (int i = 0; i < n; i++)
 		finite += observed->losses[i] < INFINITY;
 	return (int) fmin(below, finite);
@@ -140,6 +146,7 @@ static bool
 choose(Tpe *tpe, HbDraws *draws, HbStatus *status)
 {
 	const HbHost *host = tpe->request->host;
+	double widening = tpe->request->multi_fidelity ? MULTI_FIDELITY_WIDENING : 1;
 	double best = -INFINITY;
 	HbParzen below = {0};
 	HbParzen above = {0};
@@ -152,7 +159,7 @@ choose(Tpe *tpe, HbDraws *draws, HbStatus *status)
 	{
 		double score;
 
-		hb_parzen_draw(&below, draws, tpe->codes);
+		hb_parzen_draw(&below, draws, widening, tpe->codes);
 		score = hb_parzen_log_density(&below, tpe->codes, tpe->scratch) -
 				hb_parzen_log_density(&above, tpe->codes, tpe->scratch);
 		if (i > 0 && !(score > best))
@@ -266,7 +273,8 @@ propose_tpe(const HbSampleRequest *request, HbPoint *point, HbStatus *status)
 	if (!hb_observed_init(&observed, request, status))
 		return false;
 	if (is_random(request, &observed))
-		done = hb_propose_random(request, point, status);
+		done = request->multi_fidelity ? hb_propose_spread(request, point, status)
+									   : hb_propose_random(request, point, status);
 	else
 	{
 		done = allocate(&tpe, status) && split(&tpe, status) && draw_new_point(&tpe, point, status);

@@ -155,10 +155,10 @@ hb_parzen_release(HbParzen *parzen, const HbHost *host)
 }
 
 static double
-draw_number(const HbParzenAxis *axis, int kernel, double u)
+draw_number(const HbParzenAxis *axis, int kernel, double widening, double u)
 {
 	double center = axis->center[kernel];
-	double sigma = axis->sigma[kernel];
+	double sigma = axis->sigma[kernel] * widening;
 	double low = hb_normal_cdf(-center / sigma);
 	double high = hb_normal_cdf((1 - center) / sigma);
 	double p = low + u * (high - low);
@@ -180,7 +180,7 @@ draw_choice(const HbParzenAxis *axis, int kernel, int kernels, double u)
 }
 
 void
-hb_parzen_draw(const HbParzen *parzen, HbDraws *draws, double *codes)
+hb_parzen_draw(const HbParzen *parzen, HbDraws *draws, double widening, double *codes)
 {
 	double u = hb_draw_uniform(draws);
 	int kernel = 0;
@@ -192,7 +192,7 @@ hb_parzen_draw(const HbParzen *parzen, HbDraws *draws, double *codes)
 		const HbParzenAxis *axis = &parzen->axes[d];
 		double draw = hb_draw_uniform(draws);
 
-		codes[d] = hb_dist_is_number(axis->dist) ? draw_number(axis, kernel, draw)
+		codes[d] = hb_dist_is_number(axis->dist) ? draw_number(axis, kernel, widening, draw)
 												 : draw_choice(axis, kernel, parzen->kernels, draw);
 	}
 }

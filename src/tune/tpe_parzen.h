@@ -49,8 +49,8 @@ hb_parzen_init(HbParzen *parzen, const HbHost *host, const HbParzenSpace *space,
 			   const HbObserved *observed, const int *rows, int nrows, HbStatus *status);
 extern void hb_parzen_release(HbParzen *parzen, const HbHost *host);
 
-/* Writes a code (see HbPoint.codes) for each parameter of the space. */
-extern void hb_parzen_draw(const HbParzen *parzen, HbDraws *draws, double *codes);
+/* Writes a code (see HbPoint.codes) for each parameter of the space; numbers from kernels widening times as wide. */
+extern void hb_parzen_draw(const HbParzen *parzen, HbDraws *draws, double widening, double *codes);
 /* Log density at codes, up to a constant that is the same for all estimators of the space; scratch: kernels. */
 extern double hb_parzen_log_density(const HbParzen *parzen, const double *codes, double *scratch);
 

@@ -1,19 +1,22 @@
-"""Trains the same trials in PyTorch, one at a time, from an in-memory tensor, on one thread.
+"""Trains the same trials in another library, one at a time, from a matrix in memory, on one thread.
+
+    cohort_peer.py LIBRARY FOLDER INPUTS UNITS CLASSES TRIALS EPOCHS BATCH     LIBRARY: torch, sklearn
 
 Reads what cohort_bench --dump wrote: the same rows, batches, learning rates and initial weights.  The
 rows of each epoch are put in order before the clock starts, so that a mini-batch is a view: the peer pays for
-no DataLoader and no gathering, which the cohort's figure includes.
-Prints one line of JSON like cohort_bench's.
+no DataLoader and no gathering, which the cohort's figure includes.  In scikit-learn the trainer of
+mini-batches with momentum is MLPClassifier, without a hidden layer for softmax regression; SGDClassifier
+knows neither, and no softmax.  Prints one line of JSON like cohort_bench's.
 """
 import json
 import os
 import resource
 import sys
+import warnings
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"
 import numpy
-import torch
 
 
 def cpu_seconds():
@@ -22,64 +25,98 @@ def cpu_seconds():
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
-def network(inputs, units, classes, weights):
-    sizes = [inputs] + ([units] if units else []) + [classes]
-    layers = []
+def layers(sizes, weights):
+    """The matrices (units x inputs) and biases that follow each other in weights."""
     at = 0
-    for i, (n, m) in enumerate(zip(sizes, sizes[1:])):
-        layer = torch.nn.Linear(n, m)
-        with torch.no_grad():
-            layer.weight.copy_(torch.from_numpy(weights[at : at + n * m].reshape(m, n)))
-            layer.bias.copy_(torch.from_numpy(weights[at + n * m : at + n * m + m]))
+    for n, m in zip(sizes, sizes[1:]):
+        yield weights[at : at + n * m].reshape(m, n), weights[at + n * m : at + n * m + m]
         at += n * m + m
-        layers.append(layer)
-        if i + 2 < len(sizes):
-            layers.append(torch.nn.ReLU())
-    return layers[0] if len(layers) == 1 else torch.nn.Sequential(*layers)
+
+
+class Torch:
+    def __init__(self):
+        import torch
+
+        self.torch = torch
+        self.name = "PyTorch " + torch.__version__
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)
+
+    def data(self, x, y):
+        return self.torch.from_numpy(x), self.torch.from_numpy(y.astype(numpy.int64))
+
+    def start(self, sizes, weights, rate, batch, x, y):
+        torch, modules = self.torch, []
+        for w, b in layers(sizes, weights):
+            layer = torch.nn.Linear(w.shape[1], w.shape[0])
+            with torch.no_grad():
+                layer.weight.copy_(torch.from_numpy(w))
+                layer.bias.copy_(torch.from_numpy(b))
+            modules += [torch.nn.ReLU(), layer] if modules else [layer]
+        model = modules[0] if len(modules) == 1 else torch.nn.Sequential(*modules)
+        return model, torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9), batch
+
+    def epoch(self, trial, x, y):
+        model, optimizer, batch = trial
+        loss_of = self.torch.nn.functional.cross_entropy
+        total = count = 0
+        for at in range(0, len(y), batch):
+            optimizer.zero_grad(set_to_none=True)
+            loss = loss_of(model(x[at : at + batch]), y[at : at + batch])
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+            count += 1
+        return total / count
+
+
+class Sklearn:
+    def __init__(self):
+        import sklearn
+        from sklearn.neural_network import MLPClassifier
+
+        self.classifier = MLPClassifier
+        self.name = "scikit-learn " + sklearn.__version__
+        warnings.simplefilter("ignore")
+
+    def data(self, x, y):
+        return x, y.astype(numpy.int64)
+
+    def start(self, sizes, weights, rate, batch, x, y):
+        model = self.classifier(hidden_layer_sizes=tuple(sizes[1:-1]), solver="sgd", alpha=0.0, batch_size=batch,
+                                learning_rate_init=rate, momentum=0.9, nesterovs_momentum=False, shuffle=False)
+        model.partial_fit(x[:batch], y[:batch], classes=numpy.arange(sizes[-1]))  # makes the arrays
+        for i, (w, b) in enumerate(layers(sizes, weights)):
+            model.coefs_[i][...] = w.T
+            model.intercepts_[i][...] = b
+        for velocity in model._optimizer.velocities:
+            velocity[...] = 0
+        return model
+
+    def epoch(self, model, x, y):
+        return model.partial_fit(x, y).loss_
 
 
 def main():
-    folder, inputs, units, classes, trials, epochs, batch = sys.argv[1], *map(int, sys.argv[2:8])
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    x = torch.from_numpy(numpy.fromfile(folder + "/x.f32", numpy.float32).reshape(-1, inputs))
-    y = torch.from_numpy(numpy.fromfile(folder + "/labels.u32", numpy.uint32).astype(numpy.int64))
-    rows = len(y)
-    order = numpy.fromfile(folder + "/order.u32", numpy.uint32).astype(numpy.int64)
-    order = torch.from_numpy(order.reshape(-1, rows))
+    folder, inputs, units, classes, trials, epochs, batch = sys.argv[2], *map(int, sys.argv[3:9])
+    library = {"torch": Torch, "sklearn": Sklearn}[sys.argv[1]]()
+    sizes = [inputs] + ([units] if units else []) + [classes]
+    x = numpy.fromfile(folder + "/x.f32", numpy.float32).reshape(-1, inputs)
+    y = numpy.fromfile(folder + "/labels.u32", numpy.uint32)
+    order = numpy.fromfile(folder + "/order.u32", numpy.uint32).reshape(-1, len(y))[:epochs]
     weights = numpy.fromfile(folder + "/weights.f32", numpy.float32)
-    weights = weights.reshape(-1, (1 + (inputs + 1) * units + (units + 1) * classes)
-                              if units else 1 + (inputs + 1) * classes)
-    loss_of = torch.nn.functional.cross_entropy
-    losses = []
+    weights = weights.reshape(-1, 1 + sum((n + 1) * m for n, m in zip(sizes, sizes[1:])))
+    ordered = [library.data(x[rows], y[rows]) for rows in order]
     # first calls pay for set-up: leave them out
-    warm = network(inputs, units, classes, weights[0][1:])
-    optimizer = torch.optim.SGD(warm.parameters(), lr=0.1, momentum=0.9)
-    for _ in range(20):
-        loss_of(warm(x[:batch]), y[:batch]).backward()
-        optimizer.step()
-    ordered = [(x[order[epoch]], y[order[epoch]]) for epoch in range(epochs)]
+    warm = library.data(x[: 20 * batch], y[: 20 * batch])
+    library.epoch(library.start(sizes, weights[0][1:], 0.1, batch, *warm), *warm)
+    losses = []
     began = cpu_seconds()
     for trial in range(trials):
-        model = network(inputs, units, classes, weights[trial][1:])
-        optimizer = torch.optim.SGD(model.parameters(), lr=float(weights[trial][0]), momentum=0.9)
-        curve = []
-        for epoch in range(epochs):
-            xs, ys = ordered[epoch]
-            total = 0.0
-            count = 0
-            for at in range(0, rows, batch):
-                optimizer.zero_grad(set_to_none=True)
-                loss = loss_of(model(xs[at : at + batch]), ys[at : at + batch])
-                loss.backward()
-                optimizer.step()
-                total += loss.item()
-                count += 1
-            curve.append(total / count)
-        losses.append(curve)
+        model = library.start(sizes, weights[trial][1:], float(weights[trial][0]), batch, *ordered[0])
+        losses.append([library.epoch(model, *rows) for rows in ordered])
     spent = cpu_seconds() - began
-    print(json.dumps({"provider": "PyTorch " + torch.__version__, "seconds": spent, "rows": rows,
-                      "epochs": epochs, "losses": losses}))
+    print(json.dumps({"provider": library.name, "seconds": spent, "rows": len(y), "epochs": epochs, "losses": losses}))
 
 
 main()

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Every sampler x scheduler on benchmark functions, through hyperband_minimize.
 #
-#   test/bench/functions.sh [SEEDS]     PG* variables name a running server with hyperband installed
+#   test/bench/functions.sh [SEEDS]     default 5; PG* variables name a running server with hyperband installed
 #
 # Hartmann 3 and 6 and Branin with a fidelity z: Kandasamy, Dasarathy, Schneider, Poczos, "Multi-fidelity Bayesian
 # Optimisation with Continuous Approximations", ICML 2017, appendix; counting ones with 8 categories and 8 means of
 # Bernoulli draws: Falkner, Klein, Hutter, "BOHB", ICML 2018, section 5.1.  Prints, a function and combination, the
 # trials, the full trainings spent (asha promotes as it goes: what it spends is not known beforehand), the regret
-# (lower quartile, median, upper quartile) and the average rank.
+# (lower quartile, median, upper quartile), the average rank, and what was expected of it.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,5 +23,15 @@ SELECT sampler, scheduler, round(avg(rank), 2) AS "average rank"
 FROM (SELECT *, rank() OVER w + (count(*) OVER (PARTITION BY function, seed, regret) - 1) / 2.0 AS rank FROM functions_bench.run
 	WINDOW w AS (PARTITION BY function, seed ORDER BY regret)) r
 GROUP BY 1, 2 ORDER BY 3;
+SQL
+psql -XqAt -v ON_ERROR_STOP=1 <<'SQL'
+\echo Expected, by average rank
+WITH ranked AS (SELECT *, rank() OVER w + (count(*) OVER (PARTITION BY function, seed, regret) - 1) / 2.0 AS rank FROM functions_bench.run
+	WINDOW w AS (PARTITION BY function, seed ORDER BY regret)),
+mean AS (SELECT sampler || ' x ' || scheduler AS method, avg(rank) AS rank FROM ranked GROUP BY 1)
+SELECT format('  %s %s at least as good as %s: %s and %s', rpad(CASE WHEN a.rank <= b.rank THEN 'met' ELSE 'not met' END, 8), a.method, b.method, round(a.rank, 2), round(b.rank, 2))
+FROM (VALUES (1, 'random x hyperband', 'random x full'), (2, 'random x asha', 'random x full'), (3, 'tpe x full', 'random x full'), (4, 'gp x full', 'random x full'),
+	(5, 'tpe x hyperband', 'random x hyperband'), (6, 'gp x hyperband', 'random x hyperband'), (7, 'sobol x full', 'random x full')) AS e(place, better, worse)
+	JOIN mean a ON a.method = better JOIN mean b ON b.method = worse ORDER BY place;
 SQL
 psql -XqAt -c "SET client_min_messages = warning; DROP SCHEMA functions_bench CASCADE"

@@ -16,7 +16,7 @@ status=0
 for units in 0 64; do
 	"$root/build/bench/cohort_bench" --synthetic 8000,40,6 --units $units --trials 3 --epochs 3 \
 		--dump "$folder" > "$folder/ours"
-	"$python" "$here/cohort_peer.py" "$folder" 40 $units 6 3 3 128 > "$folder/theirs"
+	"$python" "$here/cohort_peer.py" torch "$folder" 40 $units 6 3 3 128 > "$folder/theirs"
 	"$python" - "$folder" $units <<'END' || status=1
 import json, sys
 ours, theirs = (json.loads(open(sys.argv[1] + "/" + name).read()) for name in ("ours", "theirs"))

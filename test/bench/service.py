@@ -1,8 +1,8 @@
 """What test/bench/service.sh measures: ask + tell pairs a second from 1 and 8 connections.
 
 A study is filled with finished trials first (hyperband: by its own functions; Optuna: by copies of a trial that it wrote
-itself), then a number of pairs is timed, from the first start to the last end of the processes.  A pair is: a
-configuration of two floats and a category, a loss told.  Each process makes ten pairs before the clock starts.  Small
+itself), then a number of pairs is timed, from the first start to the last end of the processes.  A pair is: a loss told,
+and a configuration of two floats and a category asked for.  Each process makes ten pairs before the clock starts.  Small
 studies are made anew for each round, so that they stay small.  Beside the wall clock the processor time of the
 connections' server processes is taken, which other work on the machine disturbs less: ratios are of that.
 """
@@ -61,27 +61,48 @@ def hyperband_fill(trials, room, sampler, scheduler):
     return study
 
 
+class Worker:
+    """Tells a result and asks for the next trial in one transaction, as a worker's loop does."""
+
+    def __init__(self, study):
+        self.sql, self.study = connect(), study
+        self.sql.execute("PREPARE ask (bigint) AS SELECT trial_id, attempt, config, to_resource FROM hyperband_ask($1)")
+        self.sql.execute("PREPARE tell (bigint, int, int, float8) AS SELECT hyperband_tell($1, $2, $3, $4)")
+        self.ask()
+
+    def ask(self):
+        """Until there is something to do: others' results may be awaited."""
+        self.row = None
+        while not self.row:
+            self.sql.execute("EXECUTE ask (%s)", [self.study])
+            self.row = self.sql.fetchone()
+
+    def told(self):
+        trial, attempt, config, resource = self.row
+        return [trial, attempt, resource, config["x"]]
+
+    def pair(self):
+        self.sql.execute("EXECUTE tell (%s, %s, %s, %s); EXECUTE ask (%s)", [*self.told(), self.study])
+        self.row = self.sql.fetchone()
+        if not self.row:
+            self.ask()
+
+    def end(self):
+        self.sql.execute("EXECUTE tell (%s, %s, %s, %s)", self.told())
+
+
 def hyperband_pairs(study, pairs, barrier):
-    sql = connect()
-    pid = sql.connection.get_backend_pid()
-    sql.execute("PREPARE ask (bigint) AS SELECT trial_id, attempt, config, to_resource FROM hyperband_ask($1)")
-    sql.execute("PREPARE tell (bigint, int, int, float8) AS SELECT hyperband_tell($1, $2, $3, $4)")
-
-    def pair():
-        while True:
-            sql.execute("EXECUTE ask (%s)", [study])
-            row = sql.fetchone()
-            if row:
-                break
-        sql.execute("EXECUTE tell (%s, %s, %s, %s)", [row[0], row[1], row[3], row[2]["x"]])
-
+    worker = Worker(study)
+    pid = worker.sql.connection.get_backend_pid()
     for _ in range(WARM_UP):
-        pair()
+        worker.pair()
     barrier.wait()
     before, begin = processor_seconds(pid), time.monotonic()
     for _ in range(pairs):
-        pair()
-    return begin, time.monotonic(), processor_seconds(pid) - before
+        worker.pair()
+    end, after = time.monotonic(), processor_seconds(pid)
+    worker.end()
+    return begin, end, after - before
 
 
 def optuna_space():

@@ -17,6 +17,8 @@ SANITIZE_BIN := $(patsubst test/unit/%.c,build/sanitize/unit/%,$(UNIT_SRC))
 FUZZ_OBJ := $(patsubst src/%.c,build/fuzz/core/%.o,$(UNIT_LIB_SRC))
 FUZZ_BIN := $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
 
+build/sanitize/core/compute/%.o: SANITIZE_CFLAGS += -fno-math-errno
+build/fuzz/core/compute/%.o: SANITIZE_CFLAGS += -fno-math-errno
 ifeq ($(shell uname -m),x86_64)
 build/sanitize/core/compute/%_avx2.o: SANITIZE_CFLAGS += -mavx2 -mfma
 build/fuzz/core/compute/%_avx2.o: SANITIZE_CFLAGS += -mavx2 -mfma

@@ -75,9 +75,9 @@ SELECT is_empty($$SELECT r.* FROM runs r JOIN hyperband.trial t ON t.study_id = 
 	'who diverged had been promoted, or had no result');
 
 -- Samplers that learn draw later brackets from what earlier ones gave, where nothing is known yet at random.
-SELECT is((SELECT count(*)::int FROM hyperband.trial a JOIN hyperband.trial b USING (number, config) WHERE a.study_id = id('all', 'random') AND b.study_id = id('all', 'tpe') AND number <= 9), 9,
-	'tpe x hyperband: the first bracket is random''s');
-SELECT ok((SELECT count(*) FROM hyperband.trial a JOIN hyperband.trial b USING (number, config) WHERE a.study_id = id('infinite', 'random') AND b.study_id = id('infinite', 'tpe') AND number > 20) < 15,
+SELECT is((SELECT count(*)::int FROM hyperband.trial a JOIN hyperband.trial b USING (number, config) WHERE a.study_id = id('all', 'sobol') AND b.study_id = id('all', 'tpe') AND number <= 9), 9,
+	'tpe x hyperband: the first bracket is sobol''s');
+SELECT ok((SELECT count(*) FROM hyperband.trial a JOIN hyperband.trial b USING (number, config) WHERE a.study_id = id('infinite', 'sobol') AND b.study_id = id('infinite', 'tpe') AND number > 20) < 15,
 	'tpe: later ones are not');
 
 -- asha: the log, gone through by the rule itself.

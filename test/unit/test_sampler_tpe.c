@@ -97,7 +97,7 @@ test_draws(void)
 	{
 		double drawn[2];
 
-		hb_parzen_draw(&parzen, &draws, drawn);
+		hb_parzen_draw(&parzen, &draws, 1, drawn);
 		counts[(int) drawn[0]][(int) drawn[1] - 1]++;
 	}
 	for (int c = 0; c < 3; c++)
@@ -215,7 +215,8 @@ test_conditional(void)
 static bool
 ask_is_random(Study *study, const HbJson **config)
 {
-	const HbSampler *random = hb_sampler_find("random", &study->status);
+	const HbSampler *random =
+		hb_sampler_find(study->request.multi_fidelity ? "sobol" : "random", &study->status);
 
 	*config = study_ask(study);
 	study->request.npending--;
@@ -289,7 +290,8 @@ test_multi_fidelity(void)
 	int near = count_near(12, 90, &random);
 
 	ok(near > 55, "the model is that of the largest resource (%d of 90 near its optimum)", near);
-	ok(random > 18 && random < 43, "every third trial is random (%d of 90)", random);
+	ok(random > 18 && random < 43, "every third trial is of the Sobol' sequence (%d of 90)",
+	   random);
 	near = count_near(3, 90, &random);
 	ok(near > 48, "or of a smaller one while it has too few results (%d of 90)", near);
 }

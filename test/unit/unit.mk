@@ -31,4 +31,4 @@ $(filter-out %_double,$(UNIT_BIN)): build/unit/test_%: test/unit/test_%.c $(UNIT
 
 .PHONY: check-core
 check-core: $(UNIT_BIN)
-	prove $(PROVE_FLAGS) --exec '' $(UNIT_BIN)
+	prove $(PROVE_FLAGS) --exec '' $(UNIT_BIN) test/arm64
