@@ -339,8 +339,8 @@ COMMENT ON TABLE hyperband.model_grant IS 'who else may predict with a model, wr
 
 /*
  * Row security: each role sees what belongs to a role whose privileges it has. A child is visible where its study
- * is, whose own policy applies in the subquery. Whoever was granted a model sees its rows in model, since figures and
- * feature names are needed to use it, but not the weights: predicting reads those as the extension's owner.
+ * is, whose own policy applies in the subquery. Whoever was granted a model gets its predictions, which are made from what the
+ * extension's owner reads, but sees neither its row nor its weights: the encoder holds categories of the training rows.
  */
 ALTER TABLE hyperband.study ENABLE ROW LEVEL SECURITY;
 ALTER TABLE hyperband.bracket ENABLE ROW LEVEL SECURITY;
@@ -377,11 +377,7 @@ CREATE POLICY own ON hyperband.handout FOR SELECT
 	USING (study_id IN (SELECT s.study_id FROM hyperband.study s));
 CREATE POLICY own ON hyperband.model_grant FOR SELECT
 	USING (pg_has_role(owner, 'USAGE') OR pg_has_role(grantee, 'USAGE'));
-CREATE POLICY own ON hyperband.model FOR SELECT
-	USING (pg_has_role(owner, 'USAGE')
-		   OR EXISTS (SELECT FROM hyperband.model_grant g
-					  WHERE g.owner = model.owner AND g.name = model.name
-							AND pg_has_role(g.grantee, 'USAGE')));
+CREATE POLICY own ON hyperband.model FOR SELECT USING (pg_has_role(owner, 'USAGE'));
 CREATE POLICY own ON hyperband.model_data FOR SELECT
 	USING (EXISTS (SELECT FROM hyperband.model m
 				   WHERE m.model_id = model_data.model_id AND pg_has_role(m.owner, 'USAGE')));
@@ -396,7 +392,7 @@ COMMENT ON POLICY own ON hyperband.turn IS 'of visible studies';
 COMMENT ON POLICY own ON hyperband.rung IS 'of visible studies';
 COMMENT ON POLICY own ON hyperband.queue IS 'of visible studies';
 COMMENT ON POLICY own ON hyperband.handout IS 'of visible studies';
-COMMENT ON POLICY own ON hyperband.model IS 'models of roles whose privileges one has, and granted ones';
+COMMENT ON POLICY own ON hyperband.model IS 'models of roles whose privileges one has: an encoder holds values of the training rows';
 COMMENT ON POLICY own ON hyperband.model_data IS 'weights of models of roles whose privileges one has: a grant gives predictions, not weights';
 COMMENT ON POLICY own ON hyperband.model_grant IS 'grants made by or to roles whose privileges one has';
 

@@ -253,11 +253,33 @@ hb_file_flush(HbLoadFile *file, bool all)
 	file->used -= length;
 }
 
+/* At a multiple of HUGE_BYTES: only there the file's huge pages are mapped as such. */
+static void *
+map_aligned(int fd, size_t length, int protection)
+{
+	size_t pages = TYPEALIGN64(PAGE_BYTES, length), spare = pages + HUGE_BYTES;
+	char *reserved = mmap(NULL, spare, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *map, *end = reserved + spare;
+
+	if (reserved == MAP_FAILED)
+		return MAP_FAILED;
+	map = (char *) TYPEALIGN(HUGE_BYTES, reserved);
+	if (mmap(map, length, protection, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+	{
+		munmap(reserved, spare);
+		return MAP_FAILED;
+	}
+	if (map > reserved)
+		munmap(reserved, map - reserved);
+	if (map + pages < end)
+		munmap(map + pages, end - (map + pages));
+	return map;
+}
+
 char *
 hb_file_map(HbLoadFile *file, size_t length, bool writable)
 {
-	void *map =
-		mmap(NULL, length, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, file->fd, 0);
+	void *map = map_aligned(file->fd, length, writable ? PROT_READ | PROT_WRITE : PROT_READ);
 
 	if (map == MAP_FAILED)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("could not map training data: %m")));

@@ -1,10 +1,8 @@
 /*
  * load_finish.c - from records, order and split to the finished data set
  *
- * Means and deviations are those of the training rows (divided by n), summed in row order in double around
- * the first value; an array column's are combined from its rows' by the pairwise formula of Chan,
- * Golub and LeVeque (1979), bytes from exact integer sums.  Category codes replace the numbers that
- * labels had while they were read; constant columns are left out.
+ * Means and deviations are those of the training rows (divided by n), from the sums of load_count.c.
+ * Category codes replace the numbers that labels had while they were read; constant columns are left out.
  */
 #include "pg/load_internal.h"
 
@@ -15,27 +13,13 @@
 #include "utils/memutils.h"
 
 #define NULL_LEVEL UINT32_MAX
-#define AHEAD 16 /* records are visited in random order: ask for them early */
-
-typedef struct ColumnStats
-{
-	uint64 n;       /* elements that are there */
-	uint64 missing; /* training rows without */
-	double shift;
-	double sum; /* of deviations from shift; arrays: the mean so far */
-	double squares;
-	uint32 levels; /* distinct ones among training rows */
-} ColumnStats;
+#define AHEAD 16 /* rows are visited in random order: ask for them early */
 
 typedef struct Finish
 {
 	HbLoad *load;
 	uint32 *parts[3]; /* row numbers by HbPart, in row order */
-	ColumnStats *stats;
-	int *by_kind; /* columns kept as float, then as double, then categories */
-	int nsingles;
-	int ndoubles;
-	int ncategories;
+	HbColumnStats *stats;
 	HbFieldEncoder encoder;
 	int *source;    /* load column of each encoder column */
 	uint16 **codes; /* by load column: code of each level */
@@ -60,168 +44,24 @@ order_parts(Finish *finish)
 		uint32 row = load->order[i];
 		uint8 part = load->part[row];
 
+		if (i + AHEAD < load->nrows)
+			__builtin_prefetch(&load->part[load->order[i + AHEAD]]);
 		finish->parts[part][n[part]++] = row;
 	}
 }
 
-static inline void
-count_number(ColumnStats *stats, double value)
-{
-	if (unlikely(value != value))
-	{
-		stats->missing++;
-		return;
-	}
-	if (stats->n++ == 0)
-		stats->shift = value;
-	value -= stats->shift;
-	stats->sum += value;
-	stats->squares += value * value;
-}
-
-static inline void
-count_level(ColumnStats *stats, HbDict *dict, const char *field)
-{
-	uint32 level;
-
-	memcpy(&level, field, sizeof(level));
-	if (level == NULL_LEVEL)
-		stats->missing++;
-	else
-		dict->levels[level].count++;
-}
-
-/* The columns are visited by kind: the tightest loop for the most frequent one. */
-static inline void
-count_scalars(Finish *finish, const char *record)
-{
-	const HbLoadColumn *columns = finish->load->columns;
-	const int *next = finish->by_kind;
-	float single;
-	double number;
-
-	for (int i = 0; i < finish->nsingles; i++, next++)
-	{
-		memcpy(&single, record + columns[*next].offset, sizeof(single));
-		count_number(&finish->stats[*next], single);
-	}
-	for (int i = 0; i < finish->ndoubles; i++, next++)
-	{
-		memcpy(&number, record + columns[*next].offset, sizeof(number));
-		count_number(&finish->stats[*next], number);
-	}
-	for (int i = 0; i < finish->ncategories; i++, next++)
-		count_level(&finish->stats[*next], columns[*next].dict, record + columns[*next].offset);
-}
-
-static void
-sort_columns_by_kind(Finish *finish)
-{
-	HbLoad *load = finish->load;
-	int n = 0;
-
-	finish->by_kind = palloc(sizeof(int) * load->ncolumns);
-	for (int c = 0; c < load->ncolumns; c++)
-		if (!load->columns[c].flagged && load->columns[c].dict == NULL && load->columns[c].single)
-			finish->by_kind[n++] = c;
-	finish->nsingles = n;
-	for (int c = 0; c < load->ncolumns; c++)
-		if (!load->columns[c].flagged && load->columns[c].dict == NULL && !load->columns[c].single)
-			finish->by_kind[n++] = c;
-	finish->ndoubles = n - finish->nsingles;
-	for (int c = 0; c < load->ncolumns; c++)
-		if (load->columns[c].dict != NULL)
-			finish->by_kind[n++] = c;
-	finish->ncategories = n - finish->nsingles - finish->ndoubles;
-}
-
-static inline void
-count_moments(ColumnStats *stats, const HbLoadColumn *column, const char *moments)
-{
-	HbMoments row;
-
-	memcpy(&row, moments + column->moments, sizeof(row));
-	if (isnan(row.mean))
-	{
-		stats->missing++;
-		return;
-	}
-	if (column->op == HB_OP_BYTES)
-	{
-		/* exact: sums of integers below 2^53 */
-		stats->sum += row.mean;
-		stats->squares += row.squares;
-	}
-	else
-	{
-		double n = (double) stats->n, m = column->length, delta = row.mean - stats->sum;
-
-		stats->sum += delta * m / (n + m);
-		stats->squares += row.squares + delta * delta * n * m / (n + m);
-	}
-	stats->n += column->length;
-}
-
 static bool
-any_column(const HbLoad *load, bool scalar)
+any_scalar(const HbLoad *load)
 {
 	for (int c = 0; c < load->ncolumns; c++)
-		if (scalar ? !load->columns[c].flagged : load->columns[c].op == HB_OP_FLOATS)
+		if (!load->columns[c].flagged)
 			return true;
 	return false;
 }
 
-/* Sums of bytes are exact in any order, so they are taken in the one that memory likes. */
-static void
-count_byte_columns(Finish *finish)
-{
-	HbLoad *load = finish->load;
-
-	for (int c = 0; c < load->ncolumns; c++)
-		if (load->columns[c].op == HB_OP_BYTES)
-			for (uint64 row = 0; row < load->nrows; row++)
-				if (load->part[row] == HB_PART_TRAIN)
-					count_moments(&finish->stats[c], &load->columns[c],
-								  load->moments + (Size) row * load->moment_bytes);
-}
-
-static void
-count_training_rows(Finish *finish, const char *records)
-{
-	HbLoad *load = finish->load;
-	const uint32 *rows = finish->parts[HB_PART_TRAIN];
-	uint64 n = load->count[HB_PART_TRAIN];
-	bool scalars = any_column(load, true), arrays = any_column(load, false);
-
-	finish->stats = palloc0(sizeof(ColumnStats) * load->ncolumns);
-	sort_columns_by_kind(finish);
-	count_byte_columns(finish);
-	for (uint64 i = 0; i < n && (scalars || arrays); i++)
-	{
-		if ((i & 0xFFFF) == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (scalars)
-		{
-			if (i + AHEAD < n)
-			{
-				const char *ahead = records + (Size) rows[i + AHEAD] * load->record_bytes;
-
-				for (uint32 line = 0; line < Min(load->record_bytes, 512); line += 64)
-					__builtin_prefetch(ahead + line);
-			}
-			count_scalars(finish, records + (Size) rows[i] * load->record_bytes);
-		}
-		if (arrays)
-			for (int c = 0; c < load->ncolumns; c++)
-				if (load->columns[c].op == HB_OP_FLOATS)
-					count_moments(&finish->stats[c], &load->columns[c],
-								  load->moments + (Size) rows[i] * load->moment_bytes);
-	}
-}
-
 /* Sets mean and scale of a number or array; false where all its values are the same. */
 static bool
-standardise(const ColumnStats *stats, const HbLoadColumn *source, HbColumn *column)
+standardise(const HbColumnStats *stats, const HbLoadColumn *source, HbColumn *column)
 {
 	double n = (double) stats->n, variance;
 
@@ -306,7 +146,7 @@ describe_column(Finish *finish, int c, HbFieldColumn *field)
 {
 	HbLoad *load = finish->load;
 	const HbLoadColumn *source = &load->columns[c];
-	const ColumnStats *stats = &finish->stats[c];
+	const HbColumnStats *stats = &finish->stats[c];
 	HbColumn *column = &field->column;
 	bool varies;
 
@@ -406,10 +246,11 @@ finish_columns(Finish *finish)
 
 	for (int c = 0; c < load->ncolumns; c++)
 		categories |= load->columns[c].dict != NULL;
-	if (any_column(load, true))
+	if (any_scalar(load))
 		map = hb_file_map(&load->file, load->records_offset + load->nrows * load->record_bytes,
 						  categories);
-	count_training_rows(finish, map == NULL ? NULL : map + load->records_offset);
+	finish->stats = hb_load_count(load, finish->parts[HB_PART_TRAIN], load->count[HB_PART_TRAIN],
+								  map == NULL ? NULL : map + load->records_offset);
 	describe_columns(finish);
 	if (categories)
 		recode_records(finish, map + load->records_offset);
@@ -426,12 +267,18 @@ standardise_targets(Finish *finish)
 	float *targets = finish->targets;
 
 	for (uint64 i = 0; i < n; i++)
+	{
+		if (i + AHEAD < n)
+			__builtin_prefetch(&load->meta[rows[i + AHEAD]].target);
 		sum += hb_target_number(load, rows[i]) - first;
+	}
 	finish->target_mean = first + sum / n;
 	for (uint64 i = 0; i < n; i++)
 	{
 		double d = hb_target_number(load, rows[i]) - finish->target_mean;
 
+		if (i + AHEAD < n)
+			__builtin_prefetch(&load->meta[rows[i + AHEAD]].target);
 		squares += d * d;
 	}
 	finish->target_scale = sqrt(squares / n);

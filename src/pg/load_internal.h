@@ -2,8 +2,9 @@
  * load_internal.h - what the load_*.c files share
  *
  * A load runs in these steps: resolve the columns (load_check.c), run one query (load_layout.c) whose rows go to
- * load_read.c, which writes records (load_file.c) or a sample of them (load_sample.c), decide
- * classes, order and split (load_order.c, load_split.c), compute what the encoder needs and seal the file (load_finish.c).
+ * load_read.c (tables of plain numbers: load_direct.c), which writes records (load_file.c) or a sample of them (load_sample.c), decide
+ * classes, order and split (load_order.c, load_split.c), compute what the encoder needs (load_count.c) and seal the file
+ * (load_finish.c).
  */
 #ifndef HB_LOAD_INTERNAL_H
 #define HB_LOAD_INTERNAL_H
@@ -171,6 +172,13 @@ typedef enum HbLoadOp
 
 #define HB_ENUM_CACHE 64
 
+/* Where a scan's bytes were last, to guess where they will be. */
+typedef struct HbAhead
+{
+	const char *page;   /* of shared buffers */
+	ptrdiff_t distance; /* from the page before it */
+} HbAhead;
+
 typedef struct HbLoadColumn
 {
 	HbLoadOp op;
@@ -182,8 +190,7 @@ typedef struct HbLoadColumn
 	uint32 token;   /* in the row's tokens */
 	uint32 moments; /* in the row's moments, arrays and bytea */
 	const HbLoadField *field;
-	const char *page;   /* of shared buffers, where the last row's bytes were */
-	ptrdiff_t distance; /* from the page before it */
+	HbAhead ahead;
 	HbDict *dict;
 	struct
 	{
@@ -213,6 +220,7 @@ typedef struct HbRowMeta
 } HbRowMeta;
 
 struct HbSample;
+typedef struct HbLoadDirect HbLoadDirect; /* load_direct.c */
 
 typedef struct HbLoad
 {
@@ -235,7 +243,8 @@ typedef struct HbLoad
 	char *tokens;  /* of the current row: split seed, then one token a column, in order of name */
 	char *scratch; /* a sampled row's record */
 
-	HbLoadColumn target; /* op, dict, enums */
+	HbLoadDirect *direct; /* how the table's own tuples are read; NULL before the first */
+	HbLoadColumn target;  /* op, dict, enums */
 	HbIntegers *integers;
 
 	HbLoadFile file;
@@ -265,11 +274,19 @@ typedef struct HbLoad
 } HbLoad;
 
 extern void hb_read_run(HbLoad *load);
+/* Asks for the bytes that lie a page behind these, which is where a scan's coming rows usually are. */
+extern void hb_read_ahead(HbAhead *ahead, const char *data, int length);
 extern void hb_load_note(HbLoad *load, const char *format, ...) pg_attribute_printf(2, 3);
 /* Keeps a record that is complete in the file's buffer. */
 extern void hb_read_keep(HbLoad *load, const HbRowMeta *meta, const char *moments);
 /* 53400 when the data set outgrows hyperband.max_data_memory. */
 extern void hb_read_check_memory(HbLoad *load, uint64 rows);
+
+/*
+ * load_direct.c: a row's record and tokens, and its target's value, from the tuple in the slot.  false: nothing of use is
+ * done, the row goes by its Datums.
+ */
+extern bool hb_load_direct(HbLoad *load, TupleTableSlot *slot, char *record, Datum *target);
 
 /* load_layout.c */
 extern void hb_load_prepare(HbLoad *load);
@@ -290,6 +307,22 @@ extern void hb_load_classes(HbLoad *load);
 extern void hb_load_order(HbLoad *load);
 /* load_split.c */
 extern void hb_load_split(HbLoad *load);
+
+/* load_count.c: of the training rows, by column. */
+typedef struct HbColumnStats
+{
+	uint64 n;       /* elements that are there */
+	uint64 missing; /* rows without */
+	double shift;
+	double sum; /* of deviations from shift; float arrays: the mean */
+	double squares;
+	uint32 levels; /* distinct ones; counted by load_finish.c */
+} HbColumnStats;
+
+/* Of n rows, in that order; counts levels in the columns' dictionaries.  records may be NULL where all columns are arrays. */
+extern HbColumnStats *
+hb_load_count(HbLoad *load, const uint32 *rows, uint64 n, const char *records);
+
 /* load_finish.c */
 extern HbLoadResult *hb_load_finish(HbLoad *load, MemoryContext result_context);
 

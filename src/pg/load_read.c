@@ -227,26 +227,27 @@ put_number(HbLoad *load, const HbLoadColumn *column, char *record, double number
 
 /*
  * A scan's next page usually lies as far behind this one as this one behind the last, and its rows where this
- * one's are: asking for them a page ahead halves the cost of reading wide rows.  A wrong guess costs little.
+ * one's are: asking for them a page ahead halves the cost of reading rows that are not in the cache.  A wrong guess
+ * costs little.
  */
-static inline void
-prefetch_following(HbLoadColumn *column, const char *data)
+void
+hb_read_ahead(HbAhead *ahead, const char *data, int length)
 {
 	size_t place = data - BufferBlocks;
 	const char *page;
 
-	if (place >= (size_t) NBuffers * BLCKSZ || column->length > BLCKSZ)
+	if (place >= (size_t) NBuffers * BLCKSZ || length > BLCKSZ)
 		return;
 	page = BufferBlocks + place / BLCKSZ * BLCKSZ;
-	if (page != column->page)
+	if (page != ahead->page)
 	{
-		column->distance = column->page == NULL ? BLCKSZ : page - column->page;
-		column->page = page;
-		__builtin_prefetch(page + column->distance);
-		__builtin_prefetch(page + column->distance + 64);
+		ahead->distance = ahead->page == NULL ? BLCKSZ : page - ahead->page;
+		ahead->page = page;
+		__builtin_prefetch(page + ahead->distance);
+		__builtin_prefetch(page + ahead->distance + 64);
 	}
-	data += column->distance;
-	for (int i = -64; i < column->length; i += 64) /* the tuple's header comes first */
+	data += ahead->distance;
+	for (int i = -64; i < length; i += 64) /* the tuple's header comes first */
 		__builtin_prefetch(data + i, 0, 2);
 }
 
@@ -269,7 +270,7 @@ put_bytes(HbLoad *load, HbLoadColumn *column, char *record, char *moments, Datum
 				 errmsg("values in column \"%s\" have different lengths", column->field->name),
 				 errdetail("Expected %d bytes, found %d.", column->length,
 						   (int) VARSIZE_ANY_EXHDR(bytes))));
-	prefetch_following(column, VARDATA_ANY(bytes));
+	hb_read_ahead(&column->ahead, VARDATA_ANY(bytes), column->length);
 	hb_copy_bytes((uint8 *) out, (const uint8 *) VARDATA_ANY(bytes), column->length, &sum,
 				  &squares);
 	out[column->length] = 0;
@@ -280,11 +281,13 @@ put_bytes(HbLoad *load, HbLoadColumn *column, char *record, char *moments, Datum
 }
 
 static void
-put_floats(HbLoad *load, const HbLoadColumn *column, char *record, char *moments, Datum value)
+put_floats(HbLoad *load, HbLoadColumn *column, char *record, char *moments, Datum value)
 {
 	float *out = (float *) (record + column->offset);
 	HbMoments of_row;
 
+	if (!is_toasted((struct varlena *) DatumGetPointer(value)))
+		hb_read_ahead(&column->ahead, DatumGetPointer(value), column->length * sizeof(float));
 	hb_field_floats(column->field->type, value, column->field->name, column->length, out);
 	load->row_dirty = true;
 	record[column->offset + column->length * sizeof(float)] = 0;
@@ -405,17 +408,38 @@ read_target(HbLoad *load, Datum value, HbTargetValue *target)
 	return token;
 }
 
-static void
-read_row(HbLoad *load, const Datum *values, const bool *nulls)
+static inline char *
+record_of_row(HbLoad *load)
+{
+	return load->sample != NULL ? load->scratch : hb_file_next(&load->file);
+}
+
+/* Once record and tokens are there: the row's digests, and what becomes of it. */
+static inline void
+take_row(HbLoad *load, Datum target_value, const char *record, const char *moments)
 {
 	HbHash128 target, whole;
 	HbRowMeta meta;
-	HbMoments moments[1];
-	char *of_row = load->moment_bytes > 0 ? load->tokens + load->token_bytes : (char *) moments;
-	char *record = load->sample != NULL ? load->scratch : hb_file_next(&load->file);
 
 	memset(&meta.target, 0, sizeof(meta.target));
-	target = read_target(load, values[load->target.place], &meta.target);
+	target = read_target(load, target_value, &meta.target);
+	meta.hash = hb_hash128(load->tokens, load->token_bytes);
+	whole = hb_hash128_extend(meta.hash, target);
+	hb_hash128_add(&load->digest, whole);
+	load->read++;
+	if (load->sample != NULL)
+		hb_sample_row(load, whole, &meta, record, moments);
+	else
+		hb_read_keep(load, &meta, moments);
+}
+
+static void
+read_row(HbLoad *load, const Datum *values, const bool *nulls)
+{
+	HbMoments moments[1];
+	char *of_row = load->moment_bytes > 0 ? load->tokens + load->token_bytes : (char *) moments;
+	char *record = record_of_row(load);
+
 	for (int i = 0; i < load->ncolumns; i++)
 	{
 		HbLoadColumn *column = &load->columns[i];
@@ -425,14 +449,7 @@ read_row(HbLoad *load, const Datum *values, const bool *nulls)
 		else
 			put_value(load, column, record, of_row, values[column->place]);
 	}
-	meta.hash = hb_hash128(load->tokens, load->token_bytes);
-	whole = hb_hash128_extend(meta.hash, target);
-	hb_hash128_add(&load->digest, whole);
-	load->read++;
-	if (load->sample != NULL)
-		hb_sample_row(load, whole, &meta, record, of_row);
-	else
-		hb_read_keep(load, &meta, of_row);
+	take_row(load, values[load->target.place], record, of_row);
 }
 
 /* Notes the lengths of arrays that come here for the first time; whether all are known now. */
@@ -515,27 +532,51 @@ typedef struct HbReceiver
 	HbLoad *load;
 } HbReceiver;
 
+/* Where it can be read straight from the tuple; false otherwise. */
 static bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
+receive_tuple(HbLoad *load, TupleTableSlot *slot)
 {
-	HbLoad *load = ((HbReceiver *) self)->load;
+	char *record = record_of_row(load);
+	MemoryContext before;
+	Datum target;
+
+	if (!hb_load_direct(load, slot, record, &target))
+		return false;
+	before = MemoryContextSwitchTo(load->row_context);
+	take_row(load, target, record, NULL);
+	MemoryContextSwitchTo(before);
+	return true;
+}
+
+static void
+receive_values(HbLoad *load, TupleTableSlot *slot)
+{
 	MemoryContext before;
 
 	slot_getallattrs(slot);
 	if (slot->tts_isnull[load->target.place])
 	{
 		load->skipped++;
-		return true;
+		return;
 	}
 	if (unlikely(!load->laid_out))
 	{
 		receive_early(load, slot);
 		if (!load->laid_out)
-			return true;
+			return;
 	}
 	before = MemoryContextSwitchTo(load->row_context);
 	read_row(load, slot->tts_values, slot->tts_isnull);
 	MemoryContextSwitchTo(before);
+}
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	HbLoad *load = ((HbReceiver *) self)->load;
+
+	if (!load->laid_out || !receive_tuple(load, slot))
+		receive_values(load, slot);
 	if (load->row_dirty)
 	{
 		MemoryContextReset(load->row_context);

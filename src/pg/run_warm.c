@@ -201,13 +201,14 @@ hb_warm_build(const HbSpace *space, const HbWarmSource *source, bool same_loss)
 void
 hb_warm_check(int64 id)
 {
+	Oid caller = GetUserId(); /* inside the scope it is the extension's owner */
 	HbCatalogScope scope;
 	HbStudyRow *other;
 
 	if (id == 0)
 		return;
 	hb_catalog_enter(&scope);
-	other = hb_warm_study(id, GetUserId());
+	other = hb_warm_study(id, caller);
 	hb_catalog_leave(&scope);
 	if (strcmp(other->state, "queued") == 0 || strcmp(other->state, "running") == 0)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

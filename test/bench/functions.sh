@@ -1,7 +1,9 @@
 #!/bin/sh
 # Every sampler x scheduler on benchmark functions, through hyperband_minimize.
 #
-#   test/bench/functions.sh [SEEDS]     default 5; PG* variables name a running server with hyperband installed
+#   test/bench/functions.sh [SEEDS [SAMPLERS]]     default: 5 random,grid,sobol,tpe,gp
+#
+# PG* variables name a running server with hyperband installed.
 #
 # Hartmann 3 and 6 and Branin with a fidelity z: Kandasamy, Dasarathy, Schneider, Poczos, "Multi-fidelity Bayesian
 # Optimisation with Continuous Approximations", ICML 2017, appendix; counting ones with 8 categories and 8 means of
@@ -12,7 +14,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 psql -XqAt -f "$here/functions.sql"
-psql -XqAt -v ON_ERROR_STOP=1 -c "SET client_min_messages = warning" -c "CALL functions_bench.replay(${1:-5})"
+psql -XqAt -v ON_ERROR_STOP=1 -c "SET client_min_messages = warning" -c "CALL functions_bench.replay(${1:-5}, '{${2:-random,grid,sobol,tpe,gp}}')"
 psql -Xq -v ON_ERROR_STOP=1 -P pager=off -P footer=off <<'SQL'
 SELECT function, sampler, scheduler, count(*) AS seeds, avg(trials)::int AS trials, round(avg(spent)::numeric, 1) AS trainings,
 	round((percentile_cont(0.25) WITHIN GROUP (ORDER BY regret))::numeric, 4) AS "25 %",

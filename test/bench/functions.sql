@@ -88,12 +88,12 @@ END $$;
 
 CREATE TABLE run (function text, sampler text, scheduler text, seed int, study bigint, trials int, spent float8, regret float8);
 
-CREATE PROCEDURE replay(seeds int) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE replay(seeds int, samplers text[]) LANGUAGE plpgsql AS $$
 DECLARE
 	p record;
 	ended text;
 BEGIN
-	FOR p IN SELECT * FROM functions_bench.problem, unnest('{random,grid,sobol,tpe,gp}'::text[]) AS sampler, generate_series(1, seeds) AS seed LOOP
+	FOR p IN SELECT * FROM functions_bench.problem, unnest(samplers) AS sampler, generate_series(1, seeds) AS seed LOOP
 		-- About as much resource for each: one plan, 17 full trainings.
 		INSERT INTO functions_bench.run
 			SELECT p.function, p.sampler, scheduler, p.seed, hyperband_minimize(format('functions_bench.%I(jsonb, int)', p.function)::regprocedure,

@@ -4,7 +4,8 @@
 #   test/bench/hpo_growth.sh [full]
 #
 # PG* variables name a running server on this machine with hyperband installed; superuser.  Rows 10,000 to 1 million (full:
-# 10 million), columns 10 to 2000, trials 10 to 10,000 (of one epoch each), trainers 1 and 2.
+# 10 million), columns 10 to 2000, trials 10 to 10,000 (of one epoch each; halved: in
+# one bracket of Successive Halving to 9 epochs), trainers 1 and 2.
 # ROWS, COLUMNS, TRIALS and TRAINERS choose otherwise.  Standard output: Markdown; OUT names a folder for growth.csv
 # and growth-*.svg.
 set -euo pipefail
@@ -54,6 +55,7 @@ done
 make_table small 2000 10
 for n in $TRIALS; do
 	measure trials "$n" small "scheduler => 'full', n_trials => $n, max_resource => 1, search_space => '{$net}'"
+	measure halved "$n" small "scheduler => 'halving', n_trials => $n, max_resource => 9, search_space => '{$net}'"
 done
 make_table trainers 50000 30
 for n in $TRAINERS; do
@@ -69,7 +71,7 @@ table "SELECT cause, amount, round(wall::numeric, 3) AS \"wall s\", round(cpu::n
 	FROM hpo_bench.result WINDOW w AS (PARTITION BY cause ORDER BY amount) ORDER BY 1, 2"
 if [ -n "${OUT:-}" ]; then
 	sql -c "COPY (SELECT * FROM hpo_bench.result ORDER BY 1, 2) TO STDOUT (FORMAT csv, HEADER)" >"$OUT/growth.csv"
-	for cause in rows columns trials trainers; do
+	for cause in rows columns trials halved trainers; do
 		{
 			echo "$cause,wall,CPU"
 			awk -F, -v cause="$cause" '$1 == cause { print $2 "," $3 "," $4 }' "$OUT/growth.csv"

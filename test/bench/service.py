@@ -91,8 +91,23 @@ class Worker:
         self.sql.execute("EXECUTE tell (%s, %s, %s, %s)", self.told())
 
 
-def hyperband_pairs(study, pairs, barrier):
-    worker = Worker(study)
+class PlainWorker(Worker):
+    """Asks and tells in transactions of their own, statements as text: what a caller writes first."""
+
+    def pair(self):
+        self.sql.execute("SELECT hyperband_tell(%s, %s, %s, %s)", self.told())
+        self.row = None
+        while not self.row:
+            self.sql.execute("SELECT trial_id, attempt, config, to_resource FROM hyperband_ask(%s)", [self.study])
+            self.row = self.sql.fetchone()
+
+
+def plain_pairs(study, pairs, barrier):
+    return hyperband_pairs(study, pairs, barrier, PlainWorker)
+
+
+def hyperband_pairs(study, pairs, barrier, kind=Worker):
+    worker = kind(study)
     pid = worker.sql.connection.get_backend_pid()
     for _ in range(WARM_UP):
         worker.pair()
@@ -233,10 +248,10 @@ def growth(ours, methods, sizes):
             verdict(ratio <= 2, f"{' x '.join(method)}, {connections} connections: {ratio:.2f} ({first.rate() / last.rate():.2f})")
 
 
-def beside(ours, theirs, methods):
+def beside(ours, theirs, methods, how):
     """Goal: 50 times Optuna's rate."""
     for (trials, connections), case in theirs.items():
-        print(f"\nExpected: at {trials} trials, {connections} connections, at least 50 times Optuna's rate")
+        print(f"\nExpected: at {trials} trials, {connections} connections, at least 50 times Optuna's rate ({how})")
         for method in methods:
             if (*method, trials, connections) in ours:
                 mine = ours[(*method, trials, connections)]
@@ -247,20 +262,25 @@ def beside(ours, theirs, methods):
 def main(sizes):
     wanted = re.compile(os.environ.get("METHODS", ""))
     methods = [(a, b) for a in SAMPLERS for b in SCHEDULERS if wanted.match(f"{a} x {b}")]
+    if not methods:
+        sys.exit(f"METHODS matches no combination: {wanted.pattern}")
     print("client: Python", sys.version.split()[0], "psycopg2", psycopg2.__version__.split()[0],
           f"optuna {optuna.__version__} sqlalchemy {sqlalchemy.__version__}" if optuna else "no optuna", flush=True)
-    ours, theirs = {}, {}
+    ours, plain, theirs = {}, {}, {}
     for trials in sizes:
         for connections in (1, 8):
             for sampler, scheduler in methods:
                 ours[sampler, scheduler, trials, connections] = Case(f"hyperband {sampler} x {scheduler}", hyperband_fill, hyperband_pairs,
                                                                      trials, connections, sampler, scheduler, PAIRS)
+                if optuna and trials in OPTUNA_SIZES:
+                    plain[sampler, scheduler, trials, connections] = Case(f"plain hyperband {sampler} x {scheduler}", hyperband_fill,
+                                                                          plain_pairs, trials, connections, sampler, scheduler, PAIRS)
     for trials in OPTUNA_SIZES if optuna else []:
         for connections in (1, 8):
             theirs[trials, connections] = Case("optuna RandomSampler, RDBStorage", optuna_fill, optuna_pairs, trials, connections, None, None, min(100, PAIRS))
-    cases = [*ours.values(), *theirs.values()]
+    cases = [*ours.values(), *plain.values(), *theirs.values()]
     with multiprocessing.get_context("fork").Pool(2) as pool:  # filling takes longest
-        large = {(case.name, case.trials): case for case in ours.values() if case.trials >= 1000}
+        large = {(case.name, case.trials): case for case in [*ours.values(), *plain.values()] if case.trials >= 1000}
         filled = pool.map(fill, [(case.trials, 2 * (case.pairs + 8 * (WARM_UP + 1)) * ROUNDS + 1000, case.sampler, case.scheduler) for case in large.values()], 1)
         Case.studies.update(zip(large, filled))
     connect().execute("VACUUM ANALYZE")
@@ -270,7 +290,8 @@ def main(sizes):
     for case in cases:
         case.show()
     growth(ours, methods, sizes)
-    beside(ours, theirs, methods)
+    beside(ours, theirs, methods, "prepared statements, tell and the next ask in one transaction")
+    beside(plain, theirs, methods, "each statement as text, in a transaction of its own")
 
 
 def fill(arguments):

@@ -1,0 +1,127 @@
+"""Measures what load_peers.sh sets up: load_peers.py SERVER_LOG; connects as PG* say."""
+import os
+import re
+import sys
+import time
+
+import numpy as np
+import psycopg
+import psycopg2
+
+import table_numpy
+
+log = sys.argv[1]
+rounds = int(os.environ.get("ROUNDS", 3))
+few = int(os.environ.get("FEW", 100_000))
+
+
+def load(connection, table, target):
+    """CPU seconds that a study's supervisor says its load took."""
+    position = os.path.getsize(log)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT hyperband_tune(%s, %s, model => 'linear', name => 'load peers', max_resource => 1, scheduler => 'full', n_trials => 1, trainers => 1,"
+            " search_space => '{\"learning_rate\": 0.001, \"batch_size\": 8192}')", (f"load_peers.{table}", target))
+        study = cursor.fetchone()[0]
+        cursor.execute("SELECT hyperband_wait(%s)", (study,))
+        cursor.execute("SELECT hyperband_drop(%s), hyperband_drop_model('load peers')", (study,))
+    with open(log) as file:
+        file.seek(position)
+        return float(re.findall(r"hyperband: read \d+ rows.* in ([0-9.]+) s of CPU time", file.read())[-1])
+
+
+def backend_cpu(cursor):
+    cursor.execute("SELECT pg_read_file('/proc/self/schedstat')")
+    return int(cursor.fetchone()[0].split()[0]) / 1e9
+
+
+def measure(connect, work):
+    """CPU seconds of this process alone, and with its backend; work gets a fresh connection."""
+    connection = connect()
+    cursor = connection.cursor()
+    before = backend_cpu(cursor)
+    start = time.process_time()
+    work(connection)
+    own = time.process_time() - start
+    total = own + backend_cpu(cursor) - before
+    connection.close()
+    return own, total
+
+
+def rows_psycopg2(query, array):
+    def work(connection):
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            rows = cursor.fetchall()
+            np.array([row[0] for row in rows] if array else rows, dtype=np.float32)
+    return work
+
+
+def one_hot(connection):
+    import pandas
+
+    frame = pandas.read_sql("SELECT * FROM load_peers.adult", connection)
+    target = frame.pop("income")
+    target.astype("category").cat.codes.to_numpy()
+    pandas.get_dummies(frame, dtype=np.float32).to_numpy(dtype=np.float32)
+
+
+def report(table, target, rows, peers):
+    """peers: name, how to connect, work, and by what its cost is multiplied to be that of all rows."""
+    ours, theirs = [], {name: [] for name, *_ in peers}
+    with psycopg.connect("", autocommit=True, options="-c client_min_messages=error") as connection:
+        for _ in range(rounds):
+            ours.append(load(connection, table, target))
+            for name, connect, work, factor in peers:
+                theirs[name].append([factor * seconds for seconds in measure(connect, work)])
+    best = min(ours)
+    print(f"{table}: load {best:.3f} s of CPU ({', '.join(f'{s:.3f}' for s in ours)}), {rows / best / 1e6:.2f} million rows a second")
+    for name, runs in theirs.items():
+        own, total = (min(values) for values in zip(*runs))
+        print(f"  {name}: {own:.2f} s, {total:.2f} with its backend: {own / best:.1f} and {total / best:.1f} times the load")
+
+
+def count(table):
+    with psycopg.connect("") as connection:
+        return connection.execute(f"SELECT count(*) FROM load_peers.{table}").fetchone()[0]
+
+
+def three():
+    return psycopg.connect("")
+
+
+def two():
+    return psycopg2.connect("")
+
+
+def main():
+    columns = ", ".join(f"c{i}" for i in range(1, 31)) + ", y"
+    rows = count("narrow")
+    report("narrow", "y", rows, [
+        ("COPY BINARY to numpy", three, lambda c: table_numpy.copy_binary(c, f"SELECT {columns} FROM load_peers.narrow", 31), 1),
+        ("psycopg2 to numpy", two, rows_psycopg2(f"SELECT {columns} FROM load_peers.narrow LIMIT {few}", False), max(rows / few, 1)),
+    ])
+    for table in ("plain", "stored"):
+        rows = count(table)
+        some = max(few // 50, 1)  # rows of 784 Python floats
+        report(table, "y", rows, [
+            ("COPY BINARY to numpy", three, lambda c, table=table: table_numpy.copy_binary_array(c, f"SELECT px FROM load_peers.{table}", 784), 1),
+            ("psycopg2 to numpy", two, rows_psycopg2(f"SELECT px FROM load_peers.{table} LIMIT {some}", True), max(rows / some, 1)),
+        ])
+    with psycopg.connect("") as connection:
+        adult = connection.execute("SELECT to_regclass('load_peers.adult') IS NOT NULL").fetchone()[0]
+    if not adult:
+        return
+    try:
+        import pandas
+        import sqlalchemy
+    except ImportError:
+        print("adult skipped: no pandas and sqlalchemy")
+        return
+    engine = sqlalchemy.create_engine("postgresql+psycopg2://", poolclass=sqlalchemy.pool.NullPool)
+    report("adult", "income", count("adult"), [
+        (f"pandas {pandas.__version__}, read_sql and get_dummies", lambda: engine.raw_connection(), one_hot, 1),
+    ])
+
+
+main()
