@@ -22,6 +22,24 @@
 
 #include "compute/tile.inc.h"
 
+#define VI __m256i
+#define LABELS(p) _mm256_loadu_si256((const __m256i *) (const void *) (p))
+#define FILL(x) _mm256_set1_ps(x)
+#define ADD(x, y) _mm256_add_ps(x, y)
+#define SUB(x, y) _mm256_sub_ps(x, y)
+#define MUL(x, y) _mm256_mul_ps(x, y)
+#define DIV(x, y) _mm256_div_ps(x, y)
+#define MAX(x, y) _mm256_max_ps(x, y)
+#define SCALE(p, n, t)                                                                             \
+	_mm256_mul_ps(                                                                                 \
+		p, _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(t), 23),     \
+												_mm256_set1_epi32(0x3f800000))))
+#define PICK(label, c, x, y)                                                                       \
+	_mm256_blendv_ps(                                                                              \
+		y, x, _mm256_castsi256_ps(_mm256_cmpeq_epi32(label, _mm256_set1_epi32((int32_t) (c)))))
+
+#include "compute/softmax.inc.h"
+
 #define W __m256i
 #define WLANES 4
 #define W_FILL(x) _mm256_set1_epi64x((int64_t) (uint32_t) (x))
@@ -118,7 +136,7 @@ const HbProvider hb_provider_avx2 = {
 	.draw = vector_draw,
 	.drop = ew_drop,
 	.softmax = ew_softmax,
-	.cross_entropy = ew_cross_entropy,
+	.cross_entropy = softmax_cross_entropy,
 	.hinge = ew_hinge,
 	.squared = ew_squared,
 	.errors = ew_errors,

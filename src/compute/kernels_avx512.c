@@ -22,6 +22,20 @@
 
 #include "compute/tile.inc.h"
 
+#define VI __m512i
+#define LABELS(p) _mm512_loadu_si512(p)
+#define FILL(x) _mm512_set1_ps(x)
+#define ADD(x, y) _mm512_add_ps(x, y)
+#define SUB(x, y) _mm512_sub_ps(x, y)
+#define MUL(x, y) _mm512_mul_ps(x, y)
+#define DIV(x, y) _mm512_div_ps(x, y)
+#define MAX(x, y) _mm512_max_ps(x, y)
+#define SCALE(p, n, t) _mm512_scalef_ps(p, n)
+#define PICK(label, c, x, y)                                                                       \
+	_mm512_mask_blend_ps(_mm512_cmpeq_epi32_mask(label, _mm512_set1_epi32((int32_t) (c))), y, x)
+
+#include "compute/softmax.inc.h"
+
 #define W __m512i
 #define WLANES 8
 #define W_FILL(x) _mm512_set1_epi64((int64_t) (uint32_t) (x))
@@ -126,7 +140,7 @@ const HbProvider hb_provider_avx512 = {
 	.draw = vector_draw,
 	.drop = ew_drop,
 	.softmax = ew_softmax,
-	.cross_entropy = ew_cross_entropy,
+	.cross_entropy = softmax_cross_entropy,
 	.hinge = ew_hinge,
 	.squared = ew_squared,
 	.errors = ew_errors,

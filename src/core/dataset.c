@@ -309,7 +309,9 @@ hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t
 		out[i] = 0.0f;
 }
 
-/* Rows are visited in random order; ask for the next but one's first lines while this one is expanded. */
+/* Rows are visited in random order; ask for a later one's first lines while this one is expanded. */
+#define PREFETCH_ROWS 8
+
 static inline void
 prefetch_record(const unsigned char *record, uint32_t bytes)
 {
@@ -327,8 +329,9 @@ hb_encode_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_
 
 	for (uint32_t i = 0; i < n; i++)
 	{
-		if (i + 2 < n)
-			prefetch_record(dataset->records + (size_t) rows[i + 2] * record_bytes, record_bytes);
+		if (i + PREFETCH_ROWS < n)
+			prefetch_record(dataset->records + (size_t) rows[i + PREFETCH_ROWS] * record_bytes,
+							record_bytes);
 		hb_encode_row(encoder, dataset->records + (size_t) rows[i] * record_bytes,
 					  out + (size_t) i * padded, padded);
 	}

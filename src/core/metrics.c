@@ -2,8 +2,9 @@
  * metrics.c - error, log loss, area under the ROC curve, RMSE, MAE, R squared
  *
  * The area is the Mann-Whitney statistic P(s+ > s-) + P(s+ = s-)/2 from one sort; scores are sorted by radix on
- * their order-preserving bits because this runs for every trial at every rung and every class.  Sums are in
- * double, in row order.
+ * their order-preserving bits because this runs for every trial at every rung and every class.  Without weights the
+ * scores of the class and of the rest are sorted apart, which needs no row numbers.  Sums are in double, in
+ * row order.
  */
 #include "core/metrics.h"
 
@@ -132,39 +133,157 @@ area(const uint64_t *items, size_t n, const uint32_t *labels, uint32_t positive,
 	return positives > 0 && below > 0 ? wins / (positives * below) : NAN;
 }
 
+static inline float
+class_score(const float *row, uint32_t outputs, uint32_t k, bool calibrated)
+{
+	return outputs == 2 && !calibrated ? row[1] - row[0] : row[k];
+}
+
+#define FEW_KEYS 64 /* up to here insertion is faster */
+
+static void
+insert_keys(uint32_t *keys, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+	{
+		uint32_t key = keys[i];
+		size_t j = i;
+
+		for (; j > 0 && keys[j - 1] > key; j--)
+			keys[j] = keys[j - 1];
+		keys[j] = key;
+	}
+}
+
+/* As radix_sort, of plain keys; a digit that all keys share costs no pass. */
+static uint32_t *
+sort_keys(uint32_t *keys, uint32_t *spare, size_t n)
+{
+	uint32_t start[RADIX_PASSES][RADIX_SIZE];
+
+	if (n <= FEW_KEYS)
+	{
+		insert_keys(keys, n);
+		return keys;
+	}
+	memset(start, 0, sizeof(start));
+	for (size_t i = 0; i < n; i++)
+		for (int pass = 0; pass < RADIX_PASSES; pass++)
+			start[pass][(keys[i] >> (pass * RADIX_BITS)) & (RADIX_SIZE - 1)]++;
+	for (int pass = 0; pass < RADIX_PASSES; pass++)
+	{
+		int shift = pass * RADIX_BITS;
+		uint32_t *swap = keys, total = 0;
+
+		if (start[pass][(keys[0] >> shift) & (RADIX_SIZE - 1)] == n)
+			continue;
+		for (int digit = 0; digit < RADIX_SIZE; digit++)
+		{
+			uint32_t count = start[pass][digit];
+
+			start[pass][digit] = total;
+			total += count;
+		}
+		for (size_t i = 0; i < n; i++)
+			spare[start[pass][(keys[i] >> shift) & (RADIX_SIZE - 1)]++] = keys[i];
+		keys = spare;
+		spare = swap;
+	}
+	return keys;
+}
+
+/* Area of sorted scores of the class and of the rest; NaN where there are none of either. */
+static double
+area_of_sorted(const uint32_t *positive, size_t npositive, const uint32_t *negative,
+			   size_t nnegative)
+{
+	size_t below = 0, upto = 0;
+	double wins = 0;
+
+	for (size_t i = 0; i < npositive; i++)
+	{
+		while (below < nnegative && negative[below] < positive[i])
+			below++;
+		if (upto < below)
+			upto = below;
+		while (upto < nnegative && negative[upto] == positive[i])
+			upto++;
+		wins += 0.5 * (double) (below + upto);
+	}
+	return npositive > 0 && nnegative > 0 ? wins / ((double) npositive * (double) nnegative) : NAN;
+}
+
+/* work: 4 n keys */
+static double
+class_area(const float *scores, const uint32_t *labels, size_t n, uint32_t outputs, uint32_t k,
+		   bool calibrated, uint32_t *work)
+{
+	uint32_t *positive = work, *negative = work + n;
+	size_t npositive = 0, nnegative = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		uint32_t key = sortable(class_score(scores + i * outputs, outputs, k, calibrated));
+		bool is = labels[i] == k;
+
+		positive[npositive] = key;
+		negative[nnegative] = key;
+		npositive += is;
+		nnegative += !is;
+	}
+	return area_of_sorted(sort_keys(positive, work + 2 * n, npositive), npositive,
+						  sort_keys(negative, work + 3 * n, nnegative), nnegative);
+}
+
+static double
+weighted_class_area(const float *scores, const uint32_t *labels, const float *weight, size_t n,
+					uint32_t outputs, uint32_t k, bool calibrated, uint64_t *items)
+{
+	for (size_t i = 0; i < n; i++)
+		items[i] = (uint64_t) sortable(class_score(scores + i * outputs, outputs, k, calibrated))
+					   << 32 |
+				   (uint32_t) i;
+	return area(radix_sort(items, items + n, n), n, labels, k, weight);
+}
+
 /* Two classes: by the second's probability or the difference of scores; more: mean over the classes present. */
 static bool
 auc(const HbHost *host, const float *scores, const uint32_t *labels, const float *weight, size_t n,
 	uint32_t outputs, bool calibrated, double *result, HbStatus *status)
 {
-	uint64_t *items = hb_alloc(host, 2 * n * sizeof(uint64_t));
-	uint32_t first = outputs == 2 ? 1 : 0;
+	void *work = hb_alloc(host, 2 * n * sizeof(uint64_t) + sizeof(uint32_t));
 	double sum = 0;
 	int classes = 0;
 
-	if (!items)
+	if (!work)
 		return hb_fail_memory(status, 2 * n * sizeof(uint64_t));
-	for (uint32_t k = first; k < outputs; k++)
+	for (uint32_t k = outputs == 2 ? 1 : 0; k < outputs; k++)
 	{
-		double value;
+		double value =
+			weight ? weighted_class_area(scores, labels, weight, n, outputs, k, calibrated, work)
+				   : class_area(scores, labels, n, outputs, k, calibrated, work);
 
-		for (size_t i = 0; i < n; i++)
-		{
-			const float *row = scores + i * outputs;
-			float score = outputs == 2 && !calibrated ? row[1] - row[0] : row[k];
-
-			items[i] = (uint64_t) sortable(score) << 32 | (uint32_t) i;
-		}
-		value = area(radix_sort(items, items + n, n), n, labels, k, weight);
 		if (!isnan(value))
 		{
 			sum += value;
 			classes++;
 		}
 	}
-	hb_release(host, items);
+	hb_release(host, work);
 	*result = classes > 0 ? sum / classes : NAN;
 	return true;
+}
+
+/* One logarithm for the product of so many likelihoods, none below 1e-15: far from the smallest double. */
+#define LOG_ROWS 16
+
+static inline double
+likelihood(float probability)
+{
+	double p = (double) probability;
+
+	p = p > 1e-15 ? p : 1e-15;
+	return p < 1.0 ? p : 1.0;
 }
 
 bool
@@ -174,6 +293,7 @@ hb_metrics_rates(const float *scores, const uint32_t *labels, const float *weigh
 	double total = 0;
 	double wrong = 0;
 	double log_loss = 0;
+	double product = 1;
 	bool undefined = false;
 
 	clear(out);
@@ -199,8 +319,15 @@ hb_metrics_rates(const float *scores, const uint32_t *labels, const float *weigh
 		total += w;
 		if (best != labels[i])
 			wrong += w;
-		if (calibrated)
-			log_loss -= w * log(fmin(fmax((double) row[labels[i]], 1e-15), 1.0));
+		if (calibrated && weight)
+			log_loss -= w * log(likelihood(row[labels[i]]));
+		else if (calibrated)
+			product *= likelihood(row[labels[i]]);
+		if (i % LOG_ROWS == LOG_ROWS - 1 || i + 1 == n)
+		{
+			log_loss -= log(product);
+			product = 1;
+		}
 	}
 	/* A model that answers NaN must not look better than one that answers wrongly. */
 	if (undefined || !(total > 0))

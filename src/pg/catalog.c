@@ -316,6 +316,22 @@ hb_study_queued_owners(void)
 	return owners;
 }
 
+int64 *
+hb_study_running_ids(void)
+{
+	static HbStatement statement =
+		HB_READ("SELECT study_id FROM hyperband.study WHERE state = 'running'"
+				" AND kind <> 'external' AND system_identifier = $1 ORDER BY study_id",
+				"l");
+	uint64 n = hb_run(&statement, system_identifier());
+	int64 *ids = palloc(sizeof(int64) * (n + 1));
+
+	for (uint64 i = 0; i < n; i++)
+		ids[i] = hb_row_int64(i, 1);
+	ids[n] = 0;
+	return ids;
+}
+
 /* Trials that a lost supervisor left running: nobody trains them now. */
 static void
 reset_running_trials(int64 study_id)

@@ -103,6 +103,8 @@ extern HbStudyRow *hb_study_get(int64 study_id);
 extern int64 hb_study_next_queued(Oid owner);
 /* Owners that have queued studies, oldest first; NULL-terminated by InvalidOid. */
 extern Oid *hb_study_queued_owners(void);
+/* Studies of this system that a supervisor runs, or ran when the server went down; ends with 0. */
+extern int64 *hb_study_running_ids(void);
 /* queued -> running, or running (interrupted) -> running; false when the state is another by now. */
 extern bool hb_study_mark_running(int64 study_id);
 /* running, queued, failed, cancelled -> queued, clears the error and cancel_requested, takes this system's identifier. */

@@ -176,19 +176,23 @@ metrics_to_jsonb(const HbMetrics *metrics)
 	return hb_json_to_jsonb(object);
 }
 
-/* A result of another attempt, or of a trial that was cancelled meanwhile, changes nothing. */
+/*
+ * A result of another attempt, or of a trial that was cancelled meanwhile, changes nothing.  The row is found by its key
+ * alone: by study and state, which a plan made on small tables takes for as good, every trial that ever ran is met.
+ */
 static bool
 store_trial(int64 study_id, const HbTrialRecord *record, bool evaluated, Jsonb *metrics,
 			int64 *gained)
 {
 	static HbStatement statement = HB_WRITE(
-		"WITH old AS (SELECT trial_id, resource FROM hyperband.trial WHERE trial_id = $1"
-		" AND study_id = $2 AND attempt = $3 AND state = 'running' FOR UPDATE)"
+		"WITH old AS (SELECT trial_id, study_id, attempt, state, resource FROM hyperband.trial"
+		" WHERE trial_id = $1 FOR UPDATE)"
 		" UPDATE hyperband.trial t SET state = $4, resource = $5,"
 		" rung = CASE WHEN $6 THEN $7 ELSE t.rung END, loss = CASE WHEN $6 THEN $8 ELSE t.loss END,"
 		" metrics = CASE WHEN $6 THEN $9 ELSE t.metrics END,"
 		" finished_at = CASE WHEN $4 <> 'waiting' THEN now() END"
-		" FROM old WHERE t.trial_id = old.trial_id RETURNING t.resource - old.resource",
+		" FROM old WHERE t.trial_id = old.trial_id AND old.study_id = $2 AND old.attempt = $3"
+		" AND old.state = 'running' RETURNING t.resource - old.resource",
 		"llitlbidj");
 	const HbTrialResult *result = record->result;
 	HbTrialState state = HB_TRIAL_WAITING;

@@ -106,7 +106,7 @@ hb_wait_step(long *step)
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, *step,
 					 PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
-	*step = Min(*step + *step / 2 + 1, LONGEST_STEP);
+	*step = Min(*step + *step / 8 + 1, LONGEST_STEP);
 }
 
 /* NULL: for ever. Months count 30 days, as intervals compare. */

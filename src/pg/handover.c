@@ -315,6 +315,15 @@ hb_launch_waiting(HbLaunchExtra *next)
 	return registered;
 }
 
+void
+hb_handover_wake(void)
+{
+	HbLaunchExtra next;
+
+	if (!hb_launch_waiting(&next))
+		hb_waiting_add(next.database, next.owner);
+}
+
 /*
  * One process of a database at a time, under the handover lock, tries to register what is queued here; others leave it
  * to that one, after a while in which it must have seen what they see, and free their slots by ending.

@@ -25,6 +25,9 @@ extern void hb_waiting_add(Oid database, Oid owner);
 /* A study slot for owner in this database; 0: none is free, and the two are in the list of those who wait. */
 extern int hb_handover_study_slot(Oid owner);
 
+/* Starts those who wait, as far as there is room; for the launcher, outside a transaction. */
+extern void hb_handover_wake(void);
+
 /* Whether somebody waits: then a supervisor that has finished a study hands over. */
 extern bool hb_handover_wanted(void);
 

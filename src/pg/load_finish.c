@@ -293,11 +293,15 @@ standardise_targets(Finish *finish)
 			(float) ((hb_target_number(load, i) - finish->target_mean) / finish->target_scale);
 }
 
+/*
+ * Targets take the place of the rows' digests, which nothing needs any more: the one of row i is written where no later row's
+ * was.
+ */
 static void
 finish_targets(Finish *finish)
 {
 	HbLoad *load = finish->load;
-	uint32 *targets = load->targets;
+	uint32 *targets = (uint32 *) load->meta;
 
 	finish->targets = targets;
 	finish->target_mean = 0.0;
@@ -307,6 +311,7 @@ finish_targets(Finish *finish)
 	else
 		for (uint64 i = 0; i < load->nrows; i++)
 			targets[i] = load->meta[i].target.level;
+	hb_pages_trim(targets, load->nrows * sizeof(uint32));
 	finish->encoder.target_mean = finish->target_mean;
 	finish->encoder.target_scale = finish->target_scale;
 }

@@ -106,6 +106,8 @@ extern uint32 hb_integers_code(const HbIntegers *set, int64 value);
 extern void *hb_pages_alloc(MemoryContext context, Size size);
 extern void *hb_pages_grow(MemoryContext context, void *pages, Size old_size, Size size);
 extern void hb_pages_free(void *pages);
+/* Gives back what lies behind the first size bytes. */
+extern void hb_pages_trim(void *pages, Size size);
 
 /* load_file.c: the memfd. */
 typedef struct HbLoadFile
@@ -268,7 +270,6 @@ typedef struct HbLoad
 	char **labels;
 	uint32 *order;    /* all rows by (hash, label) */
 	uint32 *arranged; /* room for the same again: row numbers by part */
-	void *targets;    /* room for a float or class of each row */
 	uint8 *part;      /* HbPart by row */
 	uint64 count[3];
 } HbLoad;

@@ -138,7 +138,7 @@ hb_load_classes(HbLoad *load)
 
 typedef struct SortItem
 {
-	uint64 high; /* of the digest */
+	uint32 key; /* of the digest: the bits that follow those of the bucket */
 	uint32 row;
 } SortItem;
 
@@ -163,14 +163,16 @@ compare_targets(const HbLoad *load, uint32 a, uint32 b)
 static inline int
 compare_items(const HbLoad *load, SortItem a, SortItem b)
 {
-	uint64 x, y;
+	HbHash128 x, y;
+	int order;
 
-	if (a.high != b.high)
-		return a.high < b.high ? -1 : 1;
-	x = load->meta[a.row].hash.low;
-	y = load->meta[b.row].hash.low;
-	if (x != y)
-		return x < y ? -1 : 1;
+	if (a.key != b.key)
+		return a.key < b.key ? -1 : 1;
+	x = load->meta[a.row].hash;
+	y = load->meta[b.row].hash;
+	order = hb_hash128_compare(x, y);
+	if (order != 0)
+		return order;
 	return compare_targets(load, a.row, b.row);
 }
 
@@ -225,7 +227,7 @@ hb_load_order(HbLoad *load)
 	{
 		uint64 high = load->meta[i].hash.high;
 
-		items[ends[high >> (64 - bits)]++] = (SortItem){high, (uint32) i};
+		items[ends[high >> (64 - bits)]++] = (SortItem){(uint32) (high << bits >> 32), (uint32) i};
 	}
 	/* Filling has moved each bucket's start to its end. */
 	for (uint64 b = 0; b < (uint64) 1 << bits; b++)
@@ -244,8 +246,6 @@ hb_load_order(HbLoad *load)
 		load->order[i] = row;
 	}
 	load->arranged = load->order + n;
-	load->targets = load->order + 2 * n;
-	load->part = (uint8 *) (load->order + 3 * n);
-	StaticAssertStmt(sizeof(SortItem) >= 3 * sizeof(uint32) + 1, "a sorted item has room for all");
+	load->part = hb_pages_alloc(load->context, n);
 	pfree(ends);
 }

@@ -65,6 +65,19 @@ hb_pages_free(void *array)
 	unmap_pages(pages);
 }
 
+void
+hb_pages_trim(void *array, Size size)
+{
+	Pages *pages;
+	char *start = (char *) TYPEALIGN(HUGE_BYTES, (char *) array + size);
+	char *end;
+
+	memcpy(&pages, (char *) array - HEADER_BYTES, sizeof(pages));
+	end = (char *) pages->reserved + pages->length;
+	if (start < end)
+		(void) madvise(start, end - start, MADV_DONTNEED);
+}
+
 void *
 hb_pages_grow(MemoryContext context, void *array, Size old_size, Size size)
 {

@@ -2,7 +2,7 @@
  * module.c - what the library does when a session loads it: settings, host interface, errors
  *
  * The settings are one table; each has its unit and the context that may change it.  Loading needs no
- * shared_preload_libraries: a supervisor is a dynamic background worker.
+ * shared_preload_libraries: a supervisor is a dynamic background worker.  In it, the launcher is registered as well.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* sched_getaffinity */
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "launch.h"
+#include "launcher.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -181,6 +182,7 @@ _PG_init(void)
 		define_setting(&settings[i]);
 	MarkGUCPrefixReserved("hyperband");
 	hb_launch_init();
+	hb_launcher_register();
 }
 
 static JsonbValue

@@ -219,10 +219,9 @@ hb_run_loaded(HbRun *run)
 
 	run->metric = hb_run_metric(run);
 	if (run->by_folds && data->rows_train < run->study->max_resource)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to train"),
-				 errdetail("Found %lld training rows, need at least %d.",
-						   (long long) data->rows_train, run->study->max_resource)));
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to train"),
+						errdetail("Found %lld training rows, need at least %d.",
+								  (long long) data->rows_train, run->study->max_resource)));
 	run->problem.task = data->task;
 	run->problem.inputs = data->dataset.header->inputs;
 	run->problem.outputs = data->dataset.header->outputs;

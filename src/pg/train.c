@@ -349,21 +349,73 @@ hb_is_incumbent(const HbRun *run, const HbTrialView *view)
 	return run->best.number == view->number && run->best.resource == view->resource;
 }
 
+static int
+hb_rung_compare(const void *a, const void *b)
+{
+	const HbTrialView *x = *(const HbTrialView *const *) a;
+	const HbTrialView *y = *(const HbTrialView *const *) b;
+
+	if (hb_rung_before(x, y))
+		return -1;
+	return hb_rung_before(y, x) ? 1 : 0;
+}
+
+/* The last of those that the next rung can still take, by their order at this one; NULL: it can take them all. */
+static const HbTrialView *
+hb_rung_last(const HbRun *run, const HbPlanBracket *bracket, int rung)
+{
+	const HbTrialView **views = palloc(sizeof(*views) * Max(bracket->trials, 1));
+	const HbTrialView *last = NULL;
+	int64 n = 0;
+	int64 i;
+
+	for (i = bracket->first_number; i < bracket->first_number + bracket->trials; i++)
+		if (hb_view(run, i)->rung == rung && hb_view(run, i)->evaluated)
+			views[n++] = hb_view(run, i);
+	if (n > bracket->rungs[rung + 1].trials)
+	{
+		qsort(views, n, sizeof(*views), hb_rung_compare);
+		last = views[bracket->rungs[rung + 1].trials - 1];
+	}
+	pfree(views);
+	return last;
+}
+
+/* The checkpoints of a rung that the next one cannot take any more; all of them at once, since rungs may be large. */
+static void
+hb_drop_behind(HbRun *run, const HbPlanBracket *bracket, int rung)
+{
+	const HbTrialView *last = hb_rung_last(run, bracket, rung);
+	int64 i;
+
+	for (i = bracket->first_number; last && i < bracket->first_number + bracket->trials; i++)
+	{
+		const HbTrialView *view = hb_view(run, i);
+
+		if (!run->stored[i - 1] || view->state != HB_TRIAL_WAITING || !view->evaluated ||
+			view->rung != rung || !hb_rung_before(last, view) || hb_is_incumbent(run, view))
+			continue;
+		hb_checkpoint_delete(run->rows[i - 1].trial_id, view->resource);
+		run->stored[i - 1] = false;
+	}
+}
+
 /* Deletes what the new results made superfluous: of others in the same rungs, and of the former incumbent. */
 static void
 hb_drop_superfluous(HbRun *run, const HbIncumbent *former)
 {
-	int i;
+	int b;
+	int rung;
 
-	for (i = 0; i < run->ntrials; i++)
+	/* what is trained anew at each rung stores nothing; without barriers all is needed until the end */
+	for (b = 0; b < run->plan.nbrackets && !run->from_scratch && !run->scheduler->asynchronous; b++)
 	{
-		const HbTrialView *view = &run->state.trials[i];
+		const HbPlanBracket *bracket = &run->plan.brackets[b];
 
-		if (!run->stored[i] || view->state != HB_TRIAL_WAITING || hb_state_needed(run, view) ||
-			hb_is_incumbent(run, view))
-			continue;
-		hb_checkpoint_delete(run->rows[i].trial_id, view->resource);
-		run->stored[i] = false;
+		if (bracket->first_number + bracket->trials - 1 > run->ntrials)
+			break; /* not drawn yet */
+		for (rung = 0; rung < bracket->nrungs - 1; rung++)
+			hb_drop_behind(run, bracket, rung);
 	}
 	if (former->number != 0 &&
 		(former->number != run->best.number || former->resource != run->best.resource))

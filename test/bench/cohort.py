@@ -17,6 +17,7 @@ import time
 
 TOLERANCE = 1e-3  # of the losses of the last epoch
 PEERS = 3  # trials that a peer trains
+VARIANT_ROWS = 200000  # of a synthetic table, where the same work is done in other shapes
 VALIDATION = 0.2  # validation rows a training row, where evaluation is measured
 
 # name: rows (0: all images), inputs, units, classes, trials, goal against the peers, whether sgemm is the measure
@@ -43,14 +44,14 @@ class Bench:
             return ["--synthetic", f"{rows},{inputs},{classes}"]
         return ["--images", self.folder + "/train-images", "--labels", self.folder + "/train-labels"]
 
-    def ours(self, name, *options, trials=None):
+    def ours(self, name, *options, trials=None, most=None):
         rows, inputs, units, classes, cohort = WORKS[name][:5]
-        return self.run([self.driver] + self.source(rows, inputs, classes) +
+        return self.run([self.driver] + self.source(min(rows, most or rows), inputs, classes) +
                         ["--units", str(units), "--trials", str(trials or cohort)] + [str(x) for x in options])
 
-    def rate(self, *arguments, trials, **options):
+    def rate(self, *arguments, trials):
         """CPU seconds a trial-sample."""
-        result = self.ours(*arguments, trials=trials, **options)
+        result = self.ours(*arguments, trials=trials, most=VARIANT_ROWS)
         return result["seconds"] / (trials * result["rows"] * result["epochs"])
 
     def peer(self, library, name):
@@ -145,7 +146,7 @@ def variants(bench):
                           lambda n=name: bench.rate(n, "--units", 256, "--narrow", 16, "--alone", 1, trials=24),
                           lambda a, b: b / a))
         forward, total = operations(inputs, units, classes)
-        validation = int(VALIDATION * (rows or 60000))
+        validation = int(VALIDATION * (min(rows, VARIANT_ROWS) or 60000))
         pairs.append((name, "evaluation (two curve points, one rung) in its share of the operations", 1.2, False,
                       lambda n=name, t=trials: bench.rate(n, "--epochs", 3, trials=t),
                       lambda n=name, t=trials, v=validation: bench.rate(n, "--epochs", 3, "--validation", v, trials=t),
@@ -154,7 +155,7 @@ def variants(bench):
 
 
 def tune(trainers):
-    """Wall seconds of a study, and whether a core was free for each trainer."""
+    """Wall seconds of a study."""
     query = ("SELECT hyperband_tune('cohort_bench.rows', 'label', model => 'mlp', name => 'cohort bench', "
              "scheduler => 'full', max_resource => 6, n_trials => 54, seed => 1, trainers => %d, search_space => "
              "'{\"units\": 128, \"layers\": 1, \"optimizer\": \"momentum\", \"batch_size\": 128}')" % trainers)

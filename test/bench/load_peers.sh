@@ -5,7 +5,7 @@
 #
 # PG* variables name a running cluster with hyperband installed, on this machine; superuser, as a user who may read the
 # server's log (HB_LOG names it where it is not the postmaster's standard error).  PYTHON names an interpreter with
-# numpy, psycopg and psycopg2; with pandas and sqlalchemy, and the file of the adult table (with a header line), that
+# numpy, psycopg and psycopg2; with pandas and the file of the adult table (with a header line), that
 # table is measured, too.  Tables: 30 real columns (ROWS, default 1000000) and 784 values a row in a real[] (ARRAYS,
 # default 20000), in PLAIN and in default storage.  ROUNDS (3) times, in turn: a study's load (hashing, splitting and
 # ordering included), COPY BINARY to a numpy matrix, psycopg2's rows to a numpy matrix (the first FEW rows, default

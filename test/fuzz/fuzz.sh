@@ -30,7 +30,7 @@ n=0
 for target in "${targets[@]}"; do
 	n=$((n + 1))
 	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$target.log")
-	if [ "$(cat "build/fuzz/$target.status")" -eq 0 ] && [ "${runs:-0}" -gt 1000 ]; then
+	if [ "$(cat "build/fuzz/$target.status")" -eq 0 ] && [ "${runs:-0}" -gt $((seconds * 10)) ]; then
 		echo "ok $n - $target: $runs inputs in $seconds s break nothing"
 	else
 		echo "not ok $n - $target"

@@ -18,7 +18,7 @@ typedef struct FuzzBlock
 	char padding[48];
 } FuzzBlock;
 
-#define FUZZ_MOST_BYTES ((size_t) 64 << 20) /* of one allocation: beyond it there is no memory */
+#define FUZZ_MOST_BYTES ((size_t) 4 << 20) /* of one allocation: beyond it there is no memory */
 
 static FuzzBlock fuzz_blocks;
 

@@ -154,8 +154,8 @@ check_config(const HbSpace *space, const HbJson *config)
 			const HbDist *dist = &param->cases[c];
 
 			if (dist->type == HB_DIST_FLOAT || dist->type == HB_DIST_INT)
-				within = value->type == HB_JSON_NUMBER && value->number >= dist->low &&
-						 value->number <= dist->high;
+				within = value->type == HB_JSON_NUMBER && isfinite(value->number) &&
+						 value->number >= dist->low && value->number <= dist->high;
 			for (int i = 0; i < dist->nchoices && !within; i++)
 				within = hb_json_equal(value, dist->choices[i]);
 		}

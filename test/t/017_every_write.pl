@@ -110,7 +110,7 @@ sub dies_at
 
 my %wrong;
 my %died;
-my @statements = grep { $ENV{HB_CHAOS} || $_ % 6 == 0 || $first{ $place{$_} } == $_ || $last{ $place{$_} } == $_ } 1 .. $writes;
+my @statements = grep { $ENV{HB_CHAOS} || $_ % 12 == 0 || $first{ $place{$_} } == $_ || $last{ $place{$_} } == $_ } 1 .. $writes;
 for my $case ((map { [ $_, 'TERM' ] } @statements), map { [ $first{$_}, 'KILL', $_ ] } sort keys %first)
 {
 	my ($statement, $signal) = @$case;
