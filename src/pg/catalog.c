@@ -154,13 +154,27 @@ hb_catalog_begin(HbCatalogScope *scope)
 	return true;
 }
 
+static void
+end_transaction(const HbCatalogScope *scope)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(scope->caller_context);
+}
+
 void
 hb_catalog_commit(HbCatalogScope *scope)
 {
 	hb_catalog_leave(scope);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(scope->caller_context);
+	end_transaction(scope);
+}
+
+void
+hb_catalog_commit_lazily(HbCatalogScope *scope)
+{
+	hb_catalog_leave(scope);
+	pin("synchronous_commit", "off", GUC_ACTION_LOCAL);
+	end_transaction(scope);
 }
 
 void

@@ -34,6 +34,8 @@ extern void hb_catalog_enter_read(HbCatalogScope *scope);
  * returns false, with the transaction already ended, when the extension is gone from the database. */
 extern bool hb_catalog_begin(HbCatalogScope *scope);
 extern void hb_catalog_commit(HbCatalogScope *scope);
+/* Without waiting for the disk; a later commit that does takes it along. */
+extern void hb_catalog_commit_lazily(HbCatalogScope *scope);
 
 /* OIDs: of schema hyperband (InvalidOid: no extension here), of the extension. */
 extern Oid hb_catalog_schema(void);

@@ -6,15 +6,21 @@
  * not there, else it puts what was running back into the queue and registers supervisors.  Afterwards the launcher
  * sleeps, and looks now and then whether somebody waits for a place that nobody told of (handover.c).
  *
+ * A server that starts as a standby, or to recover from a backup, may be a copy of one that still runs those studies: once
+ * promoted it takes up nothing of its own accord.
+ *
  * After a crash the postmaster starts the launcher again; every other worker here is started by it or by a session.
  * pg_upgrade must find no connection to the databases that it works on, so nothing is registered there.
  */
 #include "pg.h"
 
+#include <unistd.h>
+
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_database.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
@@ -53,6 +59,13 @@ hb_describe_worker(BackgroundWorker *worker, const char *type, const char *funct
 	strlcpy(worker->bgw_function_name, function, BGW_MAXLEN);
 }
 
+/* In the postmaster, whose folder is the data directory. */
+static bool
+hb_is_copy(void)
+{
+	return access(STANDBY_SIGNAL_FILE, F_OK) == 0 || access(RECOVERY_SIGNAL_FILE, F_OK) == 0;
+}
+
 void
 hb_launcher_register(void)
 {
@@ -62,6 +75,7 @@ hb_launcher_register(void)
 		return;
 	hb_describe_worker(&worker, HB_LAUNCHER_TYPE, "hyperband_launcher_main");
 	worker.bgw_restart_time = HB_LAUNCHER_AGAIN;
+	worker.bgw_main_arg = BoolGetDatum(hb_is_copy());
 	RegisterBackgroundWorker(&worker);
 }
 
@@ -127,8 +141,9 @@ hyperband_launcher_main(Datum main_arg)
 	CurrentMemoryContext =
 		AllocSetContextCreate(TopMemoryContext, HB_LAUNCHER_TYPE, ALLOCSET_DEFAULT_SIZES);
 	hb_waiting_attach();
-	foreach (cell, hb_databases())
-		hb_visit(lfirst_oid(cell));
+	if (!DatumGetBool(main_arg))
+		foreach (cell, hb_databases())
+			hb_visit(lfirst_oid(cell));
 	for (;;)
 	{
 		hb_pause(HB_LAUNCHER_NAP);

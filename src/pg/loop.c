@@ -244,7 +244,7 @@ hb_store_versions(HbRun *run, const HbHello *hello)
 	hb_json_set(&hb_host_pg, versions, "blas", hb_json_string(&hb_host_pg, hello->blas));
 	hb_transaction_begin(&transaction);
 	hb_study_set_versions(run->study->study_id, hb_json_to_jsonb(versions));
-	hb_transaction_commit(&transaction);
+	hb_transaction_commit_lazily(&transaction);
 	run->versions_stored = true;
 }
 

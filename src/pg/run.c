@@ -48,6 +48,13 @@ hb_transaction_commit(HbTransaction *transaction)
 	MemoryContextSwitchTo(transaction->context);
 }
 
+void
+hb_transaction_commit_lazily(HbTransaction *transaction)
+{
+	hb_catalog_commit_lazily(&transaction->scope);
+	MemoryContextSwitchTo(transaction->context);
+}
+
 /* Call in a transaction.  A model of a role that was dropped meanwhile would belong to nobody. */
 void
 hb_run_check_cancel(HbRun *run)
@@ -238,7 +245,7 @@ hb_run_loaded(HbRun *run)
 					data->features, data->rows_train, data->rows_validation, data->rows_skipped,
 					data->fingerprint);
 	hb_run_check_cancel(run);
-	hb_transaction_commit(&transaction);
+	hb_transaction_commit_lazily(&transaction);
 }
 
 /* Under an asynchronous scheduler the decision to start or to promote has its position in the study's log. */
@@ -260,7 +267,7 @@ hb_run_decide(HbRun *run, const HbStage *stage)
 						   incumbent, logged ? stage->seq : -1);
 	if (logged && stage->seq > 0 && stage->from_resource == 0)
 		hb_log_start(run->study->study_id, stage->numbers[0], stage->seq);
-	hb_transaction_commit(&transaction);
+	hb_transaction_commit_lazily(&transaction);
 	for (i = 0; i < stage->ndecisions; i++)
 		if (stage->decisions[i].promoted == 0 && stage->decisions[i].number != run->best.number)
 			run->stored[stage->decisions[i].number - 1] = false;

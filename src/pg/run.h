@@ -129,6 +129,8 @@ typedef struct HbTransaction
 
 extern void hb_transaction_begin(HbTransaction *transaction);
 extern void hb_transaction_commit(HbTransaction *transaction);
+/* Without waiting for the disk: for what a run that goes on after a crash of the server writes again alike. */
+extern void hb_transaction_commit_lazily(HbTransaction *transaction);
 
 /* run.c: runs the study, which this process has locked and marked running, to its end. Raises what fails it. */
 extern void hb_run_study(HbStudyRow *study);

@@ -158,7 +158,7 @@ hb_train_send(HbRun *run, HbWork *work, HbSlot *slot)
 			hb_read_state(run, work->stage, &job.trials[i]);
 	}
 	hb_trials_start(run->study->study_id, n, hb_trial_ids(run, numbers, n));
-	hb_transaction_commit(&transaction);
+	hb_transaction_commit_lazily(&transaction);
 
 	for (i = 0; i < n; i++)
 	{

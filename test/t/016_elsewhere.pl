@@ -38,6 +38,7 @@ sub everything
 $node->backup('backup');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'backup', has_streaming => 1);
+$standby->append_conf('postgresql.conf', "shared_preload_libraries = 'hyperband'"); # with the launcher, too
 $standby->start;
 $node->append_conf('postgresql.conf', 'hyperband.max_studies = 1');
 $node->reload;

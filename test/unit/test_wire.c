@@ -245,14 +245,10 @@ typedef struct Case
 } Case;
 
 static const Case cases[] = {
-	{"hello", pack_hello, unpack_hello},
-	{"train", pack_train, unpack_job},
-	{"folds", pack_folds, unpack_job},
-	{"evaluate", pack_evaluate, unpack_job},
-	{"curve", pack_curve, unpack_curve},
-	{"result", pack_result, unpack_result},
-	{"failure", pack_failure, unpack_failure},
-	{"heartbeat", pack_heartbeat, unpack_heartbeat},
+	{"hello", pack_hello, unpack_hello},       {"train", pack_train, unpack_job},
+	{"folds", pack_folds, unpack_job},         {"evaluate", pack_evaluate, unpack_job},
+	{"curve", pack_curve, unpack_curve},       {"result", pack_result, unpack_result},
+	{"failure", pack_failure, unpack_failure}, {"heartbeat", pack_heartbeat, unpack_heartbeat},
 };
 
 static void
