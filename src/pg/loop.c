@@ -312,6 +312,9 @@ hb_loop_result(HbLoop *loop, HbSlot *slot, const void *payload, size_t length, H
 	{
 		if (!hb_train_record(loop->run, work, &result, status))
 			return false;
+		loop->run->chunks++;
+		loop->run->passes += hb_train_passes(loop->run, work->stage);
+		loop->run->trainer_seconds += result.cpu_seconds;
 	}
 	else if (result.ntrials != 1)
 		return hb_protocol_error(status, "result");

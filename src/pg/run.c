@@ -371,12 +371,30 @@ hb_run_open(HbRun *run)
 	run->deadline = hb_run_deadline(study->time_limit, run->started);
 }
 
+/* How well cohorts and trainers were used: many trials a pass, and no trainer idle, is what makes a study fast. */
+static void
+hb_run_report(const HbRun *run, TimestampTz since)
+{
+	double seconds = (GetCurrentTimestamp() - since) / 1e6;
+
+	if (run->chunks == 0)
+		return;
+	ereport(
+		LOG,
+		(errmsg("hyperband: study %lld trained %d trials in %lld cohorts and %.0f passes over the "
+				"training rows, %.2f s of trainers' CPU time in %.2f s",
+				(long long) run->study->study_id, run->ntrials, (long long) run->chunks,
+				run->passes, run->trainer_seconds, seconds),
+		 errhidestmt(true), errhidecontext(true)));
+}
+
 void
 hb_run_study(HbStudyRow *study)
 {
 	MemoryContext context =
 		AllocSetContextCreate(TopMemoryContext, "hyperband study", ALLOCSET_DEFAULT_SIZES);
 	HbRun *run = MemoryContextAllocZero(context, sizeof(HbRun));
+	TimestampTz since;
 	bool in_time;
 
 	hb_current_run = run;
@@ -395,8 +413,10 @@ hb_run_study(HbStudyRow *study)
 	hb_run_load(run);
 	hb_run_loaded(run);
 	hb_run_plan(run);
+	since = GetCurrentTimestamp();
 	in_time = run->scheduler->asynchronous ? hb_run_asynchronous(run) : hb_run_stages(run);
 	MemoryContextSwitchTo(run->context);
+	hb_run_report(run, since);
 	hb_finish(run, !in_time);
 }
 

@@ -114,6 +114,11 @@ typedef struct HbRun
 	int64 *point_ids;
 	TimestampTz points_since;
 
+	/* what has been trained since this process took the study up */
+	int64 chunks;
+	double passes; /* over the training rows */
+	double trainer_seconds;
+
 	uint64 next_job;
 	int failed_starts;      /* trainers in a row that ended before HELLO */
 	TimestampTz slot_retry; /* no trainer slot was free: when to try again */
@@ -203,6 +208,8 @@ extern void hb_warm_check(int64 id);
 extern void hb_train_send(HbRun *run, HbWork *work, HbSlot *slot);
 /* False with 08P01 where the result does not answer the job. */
 extern bool hb_train_record(HbRun *run, HbWork *work, HbJobResult *result, HbStatus *status);
+/* How often a cohort of this stage goes over all training rows; of folds, each leaves out its part. */
+extern double hb_train_passes(const HbRun *run, const HbStage *stage);
 /* The trainer was lost: the trials wait again. */
 extern void hb_train_lost(HbRun *run, HbWork *work);
 /* The trials end as failed. */

@@ -95,6 +95,18 @@ hb_train_rows(const HbRun *run, int64 resource)
 	return Max(rows, 1);
 }
 
+double
+hb_train_passes(const HbRun *run, const HbStage *stage)
+{
+	double pulled = (double) (stage->to_resource - stage->from_resource);
+
+	if (!run->from_scratch)
+		return pulled;
+	if (run->by_rows)
+		return (double) run->epochs * stage->to_resource / run->study->max_resource;
+	return run->epochs * pulled * (1.0 - 1.0 / run->study->max_resource);
+}
+
 /*
  * Where the resource is rows or folds a job always trains the same number of epochs from scratch, on the rows that the
  * resource stands for.

@@ -245,6 +245,9 @@ CREATE TRIGGER careless AFTER INSERT OR UPDATE ON hyperband.loss_curve FOR EACH 
 CREATE TRIGGER careless AFTER INSERT OR UPDATE ON hyperband.evaluation FOR EACH STATEMENT EXECUTE FUNCTION careless();
 CREATE TRIGGER careless AFTER INSERT OR UPDATE ON hyperband.study FOR EACH STATEMENT EXECUTE FUNCTION careless();
 SQL
+# Nobody else is to flush in time.
+$node->append_conf('postgresql.conf', "wal_writer_delay = '10s'\nwal_writer_flush_after = '1GB'");
+$node->reload;
 for (1 .. 5)
 {
 	last if $lost_facts > 0;

@@ -82,7 +82,8 @@ my $pid = in_session('SELECT pg_backend_pid()');
 sub memory
 {
 	my ($contexts) = in_session('SELECT sum(total_bytes) / 1024 FROM pg_backend_memory_contexts') =~ /(\d+)/;
-	my ($private) = slurp_file("/proc/$pid/smaps_rollup") =~ /^Private_Dirty:\s+(\d+)/m;
+	# not Private_Dirty, which has pages of shared memory that nobody else looked at
+	my ($private) = slurp_file("/proc/$pid/smaps_rollup") =~ /^Anonymous:\s+(\d+)/m;
 	return ($contexts, $private);
 }
 
