@@ -88,6 +88,12 @@ hb_catalog_enter(HbCatalogScope *scope)
 	pin("search_path", "pg_catalog, pg_temp", GUC_ACTION_SAVE);
 	/* An error rather than missing rows, should the tables have another owner. */
 	pin("row_security", "off", GUC_ACTION_SAVE);
+	/*
+	 * Statements are planned once a session, often while the tables are empty: such a plan would read them whole for as
+	 * long as the session lives.  All of them look up a few rows by an index, whatever the statistics say.
+	 */
+	pin("enable_seqscan", "off", GUC_ACTION_SAVE);
+	pin("plan_cache_mode", "force_generic_plan", GUC_ACTION_SAVE);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	/* What callers and the functions below allocate outlives SPI_finish(). */
