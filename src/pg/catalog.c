@@ -94,6 +94,7 @@ hb_catalog_enter(HbCatalogScope *scope)
 	 */
 	pin("enable_seqscan", "off", GUC_ACTION_SAVE);
 	pin("plan_cache_mode", "force_generic_plan", GUC_ACTION_SAVE);
+	pin("jit", "off", GUC_ACTION_SAVE); /* what costs without an index looks dear then, and would be compiled */
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	/* What callers and the functions below allocate outlives SPI_finish(). */
