@@ -267,7 +267,8 @@ hb_run_decide(HbRun *run, const HbStage *stage)
 						   incumbent, logged ? stage->seq : -1);
 	if (logged && stage->seq > 0 && stage->from_resource == 0)
 		hb_log_start(run->study->study_id, stage->numbers[0], stage->seq);
-	hb_transaction_commit_lazily(&transaction);
+	/* A rung's decision, once seen, is not taken back, though it would come out alike. */
+	hb_transaction_commit(&transaction);
 	for (i = 0; i < stage->ndecisions; i++)
 		if (stage->decisions[i].promoted == 0 && stage->decisions[i].number != run->best.number)
 			run->stored[stage->decisions[i].number - 1] = false;
