@@ -7,16 +7,9 @@
 
 #ifdef HB_HAVE_X86_KERNELS
 
-#include <immintrin.h>
+#include "compute/vector_avx2.h"
 
-#define V __m256
-#define LANES 8
-#define LOAD(p) _mm256_loadu_ps(p)
-#define STORE(p, x) _mm256_storeu_ps(p, x)
-#define BROADCAST(p) _mm256_broadcast_ss(p)
-#define FMA(x, y, z) _mm256_fmadd_ps(x, y, z)
 #define ADD(x, y) _mm256_add_ps(x, y)
-#define ZERO() _mm256_setzero_ps()
 #define SUM(x) sum_of_elements(x)
 
 static inline float

@@ -7,16 +7,9 @@
 
 #ifdef HB_HAVE_X86_KERNELS
 
-#include <immintrin.h>
+#include "compute/vector_avx512.h"
 
-#define V __m512
-#define LANES 16
-#define LOAD(p) _mm512_loadu_ps(p)
-#define STORE(p, x) _mm512_storeu_ps(p, x)
-#define BROADCAST(p) _mm512_set1_ps(*(p))
-#define FMA(x, y, z) _mm512_fmadd_ps(x, y, z)
 #define ADD(x, y) _mm512_add_ps(x, y)
-#define ZERO() _mm512_setzero_ps()
 #define SUM(x) _mm512_reduce_add_ps(x)
 
 #include "compute/row.inc.h"

@@ -2,6 +2,7 @@
  * test_scheduler_plan.c - plans of the infinite horizon, of halving, asha and racing
  */
 #include "tap.h"
+#include "plan_text.h"
 
 #include "core/rng.h"
 #include "tune/scheduler.h"
@@ -12,35 +13,10 @@ typedef bool (*PlanFunction)(const HbHost *host, const HbPlanRequest *request, H
 							 HbStatus *status);
 
 static HbPlanRequest
-request_of(int64_t max, int64_t eta, int64_t min, int64_t n)
-{
-	return (HbPlanRequest){.max_resource = max, .min_resource = min, .eta = eta, .n_trials = n};
-}
-
-static HbPlanRequest
 infinite(int64_t min, int64_t n, int64_t batch)
 {
 	return (HbPlanRequest){
 		.min_resource = min, .eta = 2, .n_trials = n, .infinite = true, .batch = batch};
-}
-
-/* "81x1 27x3 9x9 / 27x3": brackets as hyperband_plan shows them. */
-static const char *
-plan_text(const HbPlan *plan)
-{
-	static char text[8192];
-	size_t at = 0;
-
-	text[0] = '\0';
-	for (int b = 0; b < plan->nbrackets; b++)
-		for (int r = 0; r < plan->brackets[b].nrungs; r++)
-			at += snprintf(text + at, sizeof(text) - at, "%s%lldx%lld",
-						   r > 0   ? " "
-						   : b > 0 ? " / "
-								   : "",
-						   (long long) plan->brackets[b].rungs[r].trials,
-						   (long long) plan->brackets[b].rungs[r].resource);
-	return text;
 }
 
 static void
