@@ -2,7 +2,8 @@
  * chunk.c - cuts the trials of a stage into chunks that trainers take one at a time
  *
  * A chunk's weights, state and gradients should stay in the cache while it goes through a tile of rows, and a
- * late stage of few trials should still keep several trainers busy.  Where the cuts are depends on the stage
+ * late stage of few trials should still keep several trainers busy.  But each chunk gathers the rows anew, which costs
+ * as much as the products of 16 or 32 columns do: chunks of fewer are larger parts of their cohort.  Where the cuts are depends on the stage
  * alone: a chunk of another shape may round differently in the last bit.
  */
 #include "tune/scheduler.h"
@@ -11,6 +12,8 @@
 
 #define MAX_ROWS 256.0 /* rows of the first layer's weights, all trials of a chunk together */
 #define MIN_CHUNKS 8.0 /* a chunk is at most this part of its cohort's cost */
+#define FEW_ROWS 32.0  /* until it has so many rows */
+#define FEW_CHUNKS 4.0 /* it may be this part */
 
 static int
 compare_trials(const void *a, const void *b)
@@ -51,15 +54,16 @@ cut_cohort(const HbTrialView *const *trials, int n, int64_t *numbers, HbChunk *c
 {
 	HbChunk *chunk = NULL;
 	double rows = 0;
-	double limit = 0;
+	double total = 0;
 
 	for (int i = 0; i < n; i++)
-		limit += trials[i]->cost;
+		total += trials[i]->cost;
 	/* equal trials should fill an eighth exactly, whatever rounding did to the sum */
-	limit = limit / MIN_CHUNKS * (1 + 1e-9);
+	total *= 1 + 1e-9;
 	for (int i = 0; i < n; i++)
 	{
 		const HbTrialView *trial = trials[i];
+		double limit = total / (rows < FEW_ROWS ? FEW_CHUNKS : MIN_CHUNKS);
 
 		if (!chunk || rows + trial->width > MAX_ROWS || chunk->cost + trial->cost > limit)
 		{
