@@ -195,7 +195,11 @@ follow_study(int64 study_id)
 		if (error != NULL)
 		{
 			if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			{
 				cancel_study(study_id);
+				ereport(NOTICE, (errmsg("study %lld is cancelled, too", (long long) study_id),
+								 errhint("Go on with it by hyperband_resume().")));
+			}
 			ReThrowError(error);
 		}
 		SPI_commit();

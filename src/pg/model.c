@@ -83,7 +83,8 @@ hb_model_missing(Oid user, Oid owner, const char *name, int version)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("version %d of model \"%s\" does not exist", version, name)));
 	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name)));
+			(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name),
+			 errhint("Your own models are found, and those granted to you by hyperband_grant().")));
 }
 
 /* ---- managing models ---- */

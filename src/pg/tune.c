@@ -546,23 +546,20 @@ read_name(FunctionCallInfo fcinfo, TuneRequest *request)
 	request->study.name = name;
 }
 
+/* Whether all columns of a model are among those: it may have left out columns that said nothing. */
 static bool
-same_columns(char *const *a, char *const *b)
+has_columns(char *const *columns, char *const *model)
 {
-	int n = 0;
-	int i;
-	int j;
-
-	while (b[n] != NULL)
-		n++;
-	for (i = 0; a[i] != NULL; i++)
+	for (int i = 0; model[i] != NULL; i++)
 	{
-		for (j = 0; j < n && strcmp(a[i], b[j]) != 0; j++)
-			;
-		if (j == n)
+		int j = 0;
+
+		while (columns[j] != NULL && strcmp(columns[j], model[i]) != 0)
+			j++;
+		if (columns[j] == NULL)
 			return false;
 	}
-	return i == n;
+	return true;
 }
 
 /* A name in use for something else: its current version cannot be compared and will be replaced. */
@@ -576,7 +573,7 @@ note_replacement(TuneRequest *request)
 	hb_catalog_enter(&scope);
 	current = hb_model_get(study->owner, study->name, 0);
 	hb_catalog_leave(&scope);
-	if (current == NULL || (same_columns(current->features, study->features) &&
+	if (current == NULL || (has_columns(study->features, current->features) &&
 							(study->task == NULL || strcmp(study->task, current->task) == 0)))
 		return;
 	request->notices = lappend(

@@ -16,6 +16,7 @@ weights = {}  # this program's checkpoints: a trial that another worker began is
 
 with psycopg.connect(sys.argv[1], autocommit=True) as db:  # COMMIT after each ask: others wait for it
     study = int(sys.argv[2]) if len(sys.argv) > 2 else db.execute("SELECT hyperband_create_study(%s)", [SPACE]).fetchone()[0]
+    print(f'study {study}; further workers: python3 {sys.argv[0]} "{sys.argv[1]}" {study}', flush=True)
     while db.execute("SELECT state FROM hyperband.study WHERE study_id = %s", [study]).fetchone()[0] == "running":
         for trial, attempt, config, begin, end in db.execute("SELECT * FROM hyperband_ask(%s)", [study]).fetchall() or [(None,) * 5]:
             if trial is None:  # others' results are awaited
@@ -28,4 +29,4 @@ with psycopg.connect(sys.argv[1], autocommit=True) as db:  # COMMIT after each a
             weights[trial] = w
             error = float(numpy.mean((x[3000:] @ w > 0) != y[3000:]))
             db.execute("SELECT hyperband_tell(%s, %s, %s, %s)", [trial, attempt, end, error])
-    print(study, *db.execute("SELECT loss, config FROM hyperband.leaderboard WHERE study_id = %s AND place = 1", [study]).fetchone())
+    print("best error and configuration:", *db.execute("SELECT loss, config FROM hyperband.leaderboard WHERE study_id = %s AND place = 1", [study]).fetchone())

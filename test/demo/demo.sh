@@ -11,9 +11,9 @@ left_behind=build/demo
 stop_last()
 {
 	local stage owner=()
-	[ -s "$left_behind" ] || return 0
+	[ -s "$left_behind" ] || return 1
 	stage=$(cat "$left_behind")
-	case ${stage##*/} in hyperband-demo.??????) ;; *) return 0 ;; esac
+	case ${stage##*/} in hyperband-demo.??????) ;; *) return 1 ;; esac
 	if [ -d "$stage/demo" ]; then
 		[ "$(id -u)" -ne 0 ] || owner=(runuser -u postgres --)
 		(cd "$stage" && "${owner[@]}" "$stage/pg/usr/lib/postgresql/15/bin/pg_ctl" -D "$stage/demo" -m fast -w -s stop) 2>/dev/null || true
@@ -23,15 +23,14 @@ stop_last()
 }
 
 if [ "${1:-}" = stop ]; then
-	stop_last
-	echo "stopped"
+	if stop_last; then echo "stopped"; else echo "no cluster of a demo is here"; fi
 	exit 0
 fi
 
 test/install-deps
 . test/lib.sh
 mkdir -p "$log_dir"
-stop_last
+stop_last || true
 
 if [ -t 1 ]; then
 	bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m' live=1
@@ -53,7 +52,7 @@ failed()
 	[ "$status" -eq 0 ] && return
 	echo "the demo failed; the server's log:" >&2
 	as_server tail -n 20 "$stage/demo.log" >&2 2>/dev/null || true
-	stop_last
+	stop_last || true
 }
 trap failed EXIT
 trap 'exit 130' INT TERM
@@ -127,6 +126,7 @@ done
 show -v adult_mlp="$study_adult_mlp" -v fashion_mlp="$study_fashion_mlp" -f test/demo/demo.sql
 
 title "How the brackets of adult_mlp went"
+echo "A row is a trial, epochs go to the right, darker is better; behind it the error where it ended (★ is the best at any epoch)."
 value -v study="$study_adult_mlp" -f test/demo/picture.sql
 
 took=$((SECONDS - started))

@@ -121,7 +121,7 @@ INSERT INTO calls (label, call, expected, role) VALUES
 	('unknown study id in ask', 'hyperband_ask(7000000)', '42704 study 7000000 does not exist', NULL),
 	('unknown study id in simulate', 'hyperband_simulate(7000000)', '42704 study 7000000 does not exist', NULL),
 	('unknown trial id in tell', 'hyperband_tell(7000000, 1, 1, 0.5)', '42704 trial 7000000 does not exist', NULL),
-	('predict with no such model', $q$hyperband_predict('x', ROW(1))$q$, '42704 model "x" does not exist', NULL);
+	('predict with no such model', $q$hyperband_predict('x', ROW(1))$q$, '42704 model "x" does not exist | HINT Your own models are found, and those granted to you by hyperband_grant().', NULL);
 -- Not a call with arguments: settings of the transaction.
 UPDATE calls SET call = $q$hyperband_tune('guarded', 'y', features => '{a}')$q$, expected = '42501 query would be affected by row-level security policy for table "guarded"' WHERE label = 'row security with row_security = off';
 

@@ -27,7 +27,7 @@ SELECT start('all', s, c, 'epochs', t) FROM unnest(ARRAY['random', 'grid', 'sobo
 SELECT start('all', s, c, r, t) FROM unnest(ARRAY['random', 'tpe']) s, unnest(ARRAY['full', 'halving', 'hyperband', 'asha', 'racing']) c, unnest(ARRAY['rows', 'folds']) r, unnest(ARRAY[1, 2]) t
 	WHERE c <> 'racing' OR r = 'folds' \g /dev/null
 SELECT start('infinite', s, 'hyperband', 'epochs', t, NULL, 2, 40) FROM unnest(ARRAY['random', 'grid', 'sobol', 'tpe', 'gp']) s, unnest(ARRAY[1, 2]) t \g /dev/null
-SELECT start('limited', 'tpe', 'hyperband', max_resource => NULL, eta => 2, time_limit => '3 s') \g /dev/null
+SELECT start('limited', 'tpe', 'hyperband', max_resource => NULL, eta => 2, time_limit => '8 s') \g /dev/null
 SELECT start('exhausted', 'grid', 'hyperband', space => '{"optimizer": ["nesterov", "adam"], "l2": {"type": "float", "low": 0.0001, "high": 0.01, "log": true, "grid": 3}, "learning_rate": 0.01}') \g /dev/null
 SELECT start('capped', 'grid', 'full', n_trials => 4, space => '{"optimizer": ["nesterov", "adam"], "l2": {"type": "float", "low": 0.0001, "high": 0.01, "log": true, "grid": 3}, "learning_rate": 0.01}') \g /dev/null
 SELECT start('nine epochs', 'random', 'full', 'rows', options => '{"epochs": 9}') \g /dev/null

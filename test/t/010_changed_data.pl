@@ -64,4 +64,12 @@ my (undef, undef, $err) = $node->psql('postgres',
 	"SELECT hyperband_tune('letter', 'x_box', name => 'public.letter.lettr', task => 'regression', max_resource => 1)");
 like($err, qr/NOTICE:  model "public.letter.lettr" is for other columns or another task/, 'a name in use for another task is said');
 
+# A column that says nothing is left out of the model: the next study under its name is of the same columns all the same.
+$node->safe_psql('postgres', "CREATE TABLE dull AS SELECT n, n % 3 AS c, NULL::int AS nothing FROM generate_series(1, 600) n");
+my $dull = "CALL hyperband_run('dull', 'c', max_resource => 1, trainers => 1)";
+my ($status, undef, $first) = $node->psql('postgres', $dull);
+(undef, undef, my $second) = $node->psql('postgres', $dull);
+is($status, 0, 'a table with an empty column is tuned');
+unlike($first . $second, qr/without a comparison/, 'twice, and the models are comparable');
+
 done_testing();
