@@ -142,21 +142,35 @@ ew_row_sums(const hb_real *d, size_t rows, size_t n, size_t ld, hb_real *out)
 		out[i] = ew_row_sum(d + i * ld, n);
 }
 
+/* Largest of the scores; with a baseline, 0 is one of them. */
+static void
+ew_top(const hb_real *restrict z, size_t rows, size_t ld, bool baseline, hb_real *restrict top)
+{
+	if (baseline)
+		memset(top, 0, ld * sizeof(hb_real));
+	else
+		memcpy(top, z, ld * sizeof(hb_real));
+	for (size_t c = 0; c < rows; c++)
+		for (size_t s = 0; s < ld; s++)
+			top[s] = z[c * ld + s] > top[s] ? z[c * ld + s] : top[s];
+}
+
+/* What the baseline, where there is one, adds to the sum of e^(z - top). */
+static void
+ew_start_total(size_t ld, bool baseline, const hb_real *restrict top, hb_real *restrict total)
+{
+	for (size_t s = 0; s < ld; s++)
+		total[s] = baseline ? hb_exp(-top[s]) : 0;
+}
+
 /* top = max over outputs; total = sum of e^(z - top); e^(z - top) goes to out. */
 static void
-ew_exponents(const hb_real *z, size_t outputs, size_t ld, hb_real *out, hb_real *restrict top,
-			 hb_real *restrict total)
+ew_exponents(const hb_real *z, size_t rows, size_t ld, bool baseline, hb_real *out,
+			 hb_real *restrict top, hb_real *restrict total)
 {
-	memcpy(top, z, ld * sizeof(hb_real));
-	for (size_t c = 1; c < outputs; c++)
-	{
-		const hb_real *row = z + c * ld;
-
-		for (size_t s = 0; s < ld; s++)
-			top[s] = row[s] > top[s] ? row[s] : top[s];
-	}
-	memset(total, 0, ld * sizeof(hb_real));
-	for (size_t c = 0; c < outputs; c++)
+	ew_top(z, rows, ld, baseline, top);
+	ew_start_total(ld, baseline, top, total);
+	for (size_t c = 0; c < rows; c++)
 	{
 		const hb_real *row = z + c * ld;
 		hb_real *o = out + c * ld;
@@ -176,7 +190,7 @@ ew_softmax(hb_real *z, size_t outputs, size_t n, size_t ld, hb_real *scratch)
 {
 	hb_real *top = scratch, *total = scratch + ld;
 
-	ew_exponents(z, outputs, ld, z, top, total);
+	ew_exponents(z, outputs, ld, false, z, top, total);
 	for (size_t s = 0; s < ld; s++)
 		total[s] = 1 / total[s];
 	for (size_t c = 0; c < outputs; c++)
@@ -187,22 +201,28 @@ ew_softmax(hb_real *z, size_t outputs, size_t n, size_t ld, hb_real *scratch)
 /* Up to here, comparing the label with every class over vectors beats one scattered access a sample. */
 #define EW_FEW_CLASSES 32
 
+static inline size_t
+ew_rows(const HbScores *x)
+{
+	return x->outputs - x->baseline;
+}
+
 /* out[s] = z of sample s's own class */
 static void
 ew_pick(const HbScores *x, hb_real *restrict out)
 {
 	const uint32_t *restrict labels = x->labels;
 	const hb_real *restrict z = x->z;
-	size_t n = x->n, ld = x->ld, outputs = x->outputs;
+	size_t n = x->n, ld = x->ld, rows = ew_rows(x);
 
-	if (outputs > EW_FEW_CLASSES)
+	if (rows > EW_FEW_CLASSES)
 	{
 		for (size_t s = 0; s < n; s++)
-			out[s] = z[labels[s] * ld + s];
+			out[s] = labels[s] < rows ? z[labels[s] * ld + s] : 0;
 		return;
 	}
 	memset(out, 0, n * sizeof(hb_real));
-	for (uint32_t c = 0; c < outputs; c++)
+	for (uint32_t c = 0; c < rows; c++)
 		for (size_t s = 0; s < n; s++)
 			out[s] = labels[s] == c ? z[c * ld + s] : out[s];
 }
@@ -213,13 +233,13 @@ ew_cross_entropy_gradient(const HbScores *x, hb_real *restrict total)
 {
 	const uint32_t *restrict labels = x->labels;
 	hb_real scale = (hb_real) 1 / (hb_real) x->n;
-	size_t n = x->n, ld = x->ld, outputs = x->outputs;
-	bool few = outputs <= EW_FEW_CLASSES;
+	size_t n = x->n, ld = x->ld, rows = ew_rows(x);
+	bool few = rows <= EW_FEW_CLASSES;
 	hb_real *d = x->d;
 
 	for (size_t s = 0; s < n; s++)
 		total[s] = scale / total[s];
-	for (uint32_t c = 0; c < outputs; c++)
+	for (uint32_t c = 0; c < rows; c++)
 	{
 		hb_real *restrict row = d + c * ld;
 
@@ -231,22 +251,36 @@ ew_cross_entropy_gradient(const HbScores *x, hb_real *restrict total)
 				row[s] *= total[s];
 	}
 	for (size_t s = 0; !few && s < n; s++)
-		d[labels[s] * ld + s] -= scale;
+		if (labels[s] < rows)
+			d[labels[s] * ld + s] -= scale;
+}
+
+/* What a loss leaves in sums, once d is there. */
+static void
+ew_gradient_sums(const HbScores *x)
+{
+	size_t rows = ew_rows(x);
+	hb_real rest = 0;
+
+	if (x->d == NULL || x->sums == NULL)
+		return;
+	ew_row_sums(x->d, rows, x->n, x->ld, x->sums);
+	for (size_t c = 0; x->baseline && c < rows; c++)
+		rest -= x->sums[c];
+	if (x->baseline)
+		x->sums[rows] = rest;
 }
 
 /* total = sum of e^(z - top) without keeping the terms. */
 static void
 ew_total(const HbScores *x, hb_real *restrict top, hb_real *restrict total)
 {
-	size_t ld = x->ld, outputs = x->outputs;
+	size_t ld = x->ld, rows = ew_rows(x);
 	const hb_real *restrict z = x->z;
 
-	memcpy(top, z, ld * sizeof(hb_real));
-	for (size_t c = 1; c < outputs; c++)
-		for (size_t s = 0; s < ld; s++)
-			top[s] = z[c * ld + s] > top[s] ? z[c * ld + s] : top[s];
-	memset(total, 0, ld * sizeof(hb_real));
-	for (size_t c = 0; c < outputs; c++)
+	ew_top(z, rows, ld, x->baseline, top);
+	ew_start_total(ld, x->baseline, top, total);
+	for (size_t c = 0; c < rows; c++)
 		for (size_t s = 0; s < ld; s++)
 			total[s] += hb_exp(z[c * ld + s] - top[s]);
 }
@@ -261,11 +295,12 @@ ew_cross_entropy(const HbScores *x)
 	if (x->d == NULL)
 		ew_total(x, top, total);
 	else
-		ew_exponents(x->z, x->outputs, ld, x->d, top, total);
+		ew_exponents(x->z, ew_rows(x), ld, x->baseline, x->d, top, total);
 	for (size_t s = 0; s < n; s++)
 		loss[s] = hb_log1up(total[s]) + top[s] - loss[s];
 	if (x->d != NULL)
 		ew_cross_entropy_gradient(x, total);
+	ew_gradient_sums(x);
 	return ew_sum(loss, n);
 }
 
@@ -285,6 +320,7 @@ ew_hinge_two(const HbScores *x)
 		if (x->d != NULL)
 			x->d[s] = margin > 0 ? -y * scale : 0;
 	}
+	ew_gradient_sums(x);
 	return ew_sum(loss, x->n);
 }
 
@@ -320,6 +356,7 @@ ew_hinge(const HbScores *x)
 			x->d[y * x->ld + s] = -scale;
 		}
 	}
+	ew_gradient_sums(x);
 	return ew_sum(loss, x->n);
 }
 
@@ -340,6 +377,7 @@ ew_squared(const HbScores *x)
 	}
 	for (size_t s = 0; d != NULL && s < n; s++)
 		d[s] = (z[s] - (hb_real) targets[s]) * scale;
+	ew_gradient_sums(x);
 	return ew_sum(loss, n);
 }
 
@@ -448,7 +486,7 @@ ew_update_adam(const HbUpdate *u, const hb_real *restrict g, hb_real *restrict w
 }
 
 static void
-ew_update(const HbUpdate *u)
+ew_update_rows(const HbUpdate *u)
 {
 	for (size_t i = 0; i < u->rows; i++)
 	{
@@ -474,4 +512,47 @@ ew_update(const HbUpdate *u)
 				break;
 		}
 	}
+}
+
+#define EW_CONTRAST_COLUMNS 64 /* whose last row's gradient is kept at a time */
+
+static void
+ew_update_contrast(const HbUpdate *u, size_t j, size_t cols)
+{
+	size_t last = u->rows - 1, at = last * u->w_row;
+	hb_real rest[EW_CONTRAST_COLUMNS] = {0};
+	HbUpdate block = *u;
+
+	block.rows = last;
+	block.cols = cols;
+	block.g = u->g + j;
+	block.w = u->w + j;
+	block.s1 = u->s1 ? u->s1 + j : NULL;
+	block.s2 = u->s2 ? u->s2 + j : NULL;
+	for (size_t i = 0; i < last; i++)
+		for (size_t c = 0; c < cols; c++)
+			rest[c] -= block.g[i * u->g_row + c];
+	ew_update_rows(&block);
+	block.rows = 1;
+	block.g = rest;
+	block.w += at;
+	block.s1 = block.s1 ? block.s1 + at : NULL;
+	block.s2 = block.s2 ? block.s2 + at : NULL;
+	ew_update_rows(&block);
+	for (size_t i = 0; i < last; i++)
+		for (size_t c = j; c < j + cols; c++)
+			u->contrast[i * u->w_row + c] = u->w[i * u->w_row + c] - u->w[at + c];
+}
+
+static void
+ew_update(const HbUpdate *u)
+{
+	if (u->contrast == NULL)
+	{
+		ew_update_rows(u);
+		return;
+	}
+	for (size_t j = 0; j < u->cols; j += EW_CONTRAST_COLUMNS)
+		ew_update_contrast(u, j,
+						   u->cols - j < EW_CONTRAST_COLUMNS ? u->cols - j : EW_CONTRAST_COLUMNS);
 }

@@ -27,11 +27,26 @@
 	_mm256_mul_ps(                                                                                 \
 		p, _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(t), 23),     \
 												_mm256_set1_epi32(0x3f800000))))
-#define PICK(label, c, x, y)                                                                       \
-	_mm256_blendv_ps(                                                                              \
-		y, x, _mm256_castsi256_ps(_mm256_cmpeq_epi32(label, _mm256_set1_epi32((int32_t) (c)))))
+#define IS(label, c)                                                                               \
+	_mm256_castsi256_ps(_mm256_cmpeq_epi32(label, _mm256_set1_epi32((int32_t) (c))))
+#define WHERE(mask, x, y) _mm256_blendv_ps(y, x, mask)
+#define SUB_WHERE(mask, x, y) _mm256_sub_ps(x, _mm256_and_ps(mask, y))
+#define TOTAL(x) vector_total(x)
+
+static inline float
+vector_total(__m256 x)
+{
+	__m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+
+	four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+	return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
 
 #include "compute/softmax.inc.h"
+
+#define SQRT(x) _mm256_sqrt_ps(x)
+
+#include "compute/update.inc.h"
 
 #define W __m256i
 #define WLANES 4
@@ -133,7 +148,7 @@ const HbProvider hb_provider_avx2 = {
 	.hinge = ew_hinge,
 	.squared = ew_squared,
 	.errors = ew_errors,
-	.update = ew_update,
+	.update = vector_update,
 };
 
 #else

@@ -24,10 +24,16 @@
 #define DIV(x, y) _mm512_div_ps(x, y)
 #define MAX(x, y) _mm512_max_ps(x, y)
 #define SCALE(p, n, t) _mm512_scalef_ps(p, n)
-#define PICK(label, c, x, y)                                                                       \
-	_mm512_mask_blend_ps(_mm512_cmpeq_epi32_mask(label, _mm512_set1_epi32((int32_t) (c))), y, x)
+#define IS(label, c) _mm512_cmpeq_epi32_mask(label, _mm512_set1_epi32((int32_t) (c)))
+#define WHERE(mask, x, y) _mm512_mask_blend_ps(mask, y, x)
+#define SUB_WHERE(mask, x, y) _mm512_mask_sub_ps(x, mask, x, y)
+#define TOTAL(x) _mm512_reduce_add_ps(x)
 
 #include "compute/softmax.inc.h"
+
+#define SQRT(x) _mm512_sqrt_ps(x)
+
+#include "compute/update.inc.h"
 
 #define W __m512i
 #define WLANES 8
@@ -137,7 +143,7 @@ const HbProvider hb_provider_avx512 = {
 	.hinge = ew_hinge,
 	.squared = ew_squared,
 	.errors = ew_errors,
-	.update = ew_update,
+	.update = vector_update,
 };
 
 #else

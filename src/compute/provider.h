@@ -49,6 +49,9 @@ typedef struct HbProduct
 	hb_real *c; /* row-major */
 	size_t c_row;
 	const hb_real *bias; /* NULL: none */
+	/* what the caller will touch next: rows of c_row's count, ahead_row elements apart, as wide as C; a hint, or NULL */
+	const hb_real *ahead[2];
+	size_t ahead_row;
 } HbProduct;
 
 typedef enum HbActivation
@@ -69,7 +72,11 @@ typedef enum HbUpdateRule
 	HB_UPDATE_ADAM      /* bias correction is in rate and root */
 } HbUpdateRule;
 
-/* One optimizer step on a block W[rows][cols]; g is first increased by l2 W. */
+/*
+ * One optimizer step on a block W[rows][cols]; g is first increased by l2 W.  With contrast, W's last row is the
+ * baseline of the others (HbScores): g has rows - 1 rows, the last row's is minus their sum, and the step leaves
+ * the other rows less the last in contrast.
+ */
 typedef struct HbUpdate
 {
 	HbUpdateRule rule;
@@ -81,7 +88,8 @@ typedef struct HbUpdate
 	hb_real *s1; /* laid out as w: velocity, mean square, or first moment */
 	hb_real *s2; /* second moment */
 	size_t w_row;
-	hb_real rate; /* adam: lambda / (1 - beta1^t) */
+	hb_real *contrast; /* laid out as w; NULL: none */
+	hb_real rate;      /* adam: lambda / (1 - beta1^t) */
 	hb_real l2;
 	hb_real decay1;  /* mu, rho or beta1 */
 	hb_real decay2;  /* beta2 */
@@ -89,7 +97,12 @@ typedef struct HbUpdate
 	hb_real epsilon; /* outside the root */
 } HbUpdate;
 
-/* Scores Z[outputs][ld] of n samples, and where their gradient goes (may be z itself). */
+/*
+ * Scores Z[outputs][ld] of n samples, and where their gradient goes (may be z itself).  A softmax does not change where
+ * all scores of a sample grow by the same number, and its gradient adds up to 0 over the classes: with baseline,
+ * z holds the other scores less the last class's, and neither z nor d has a row for the last (baseline-category
+ * logits: Agresti, Categorical Data Analysis).  Cross-entropy only.
+ */
 typedef struct HbScores
 {
 	size_t outputs;
@@ -100,6 +113,8 @@ typedef struct HbScores
 	const uint32_t *labels; /* classes */
 	const float *targets;   /* regression */
 	hb_real *scratch;       /* 3 * ld elements */
+	hb_real *sums;          /* [outputs]: sums of d's rows; NULL: not wanted */
+	bool baseline;
 } HbScores;
 
 typedef struct HbProvider

@@ -56,6 +56,8 @@ typedef struct Tile
 	float *c;
 	size_t c_row;
 	const float *bias;
+	const float *ahead[2];
+	size_t ahead_row;
 	bool resume;
 } Tile;
 
@@ -81,13 +83,29 @@ tile_start(const Tile *t, size_t i, size_t j)
 	STORE(t->c + (i) *t->c_row + LANES, c##i##_1);
 #define STORE_1(i) STORE(t->c + (i) *t->c_row, c##i##_0);
 
+/* The lines of two vectors; most of a step's time goes by without a load. */
+#define ASK(p)                                                                                     \
+	__builtin_prefetch(p, 1, 2);                                                                   \
+	__builtin_prefetch(p + 2 * LANES - 1, 1, 2);
+
 #define DEFINE_TILE(rows)                                                                          \
 	static void tile_##rows##_2(const Tile *t)                                                     \
 	{                                                                                              \
 		const size_t row = t->a_row, a_col = t->a_col, b_row = t->b_row;                           \
 		const float *a0 = t->a, *a3 = a0 + 3 * row, *a6 = a3 + 3 * row, *a9 = a6 + 3 * row;        \
 		const float *b = t->b;                                                                     \
-		ROWS_##rows(DECLARE_2) for (size_t l = t->k; l > 0; l--)                                   \
+		size_t l = t->k;                                                                           \
+		ROWS_##rows(DECLARE_2) if (t->ahead[0] != NULL && l > rows)                                \
+		{                                                                                          \
+			const float *p = t->ahead[0], *q = t->ahead[1];                                        \
+			for (size_t end = l - rows; l > end; l--, p += t->ahead_row, q += t->ahead_row)        \
+			{                                                                                      \
+				V b0 = LOAD(b), b1 = LOAD(b + LANES);                                              \
+				ASK(p) ASK(q) ROWS_##rows(STEP_2) NEXT_OF_A;                                       \
+				b += b_row;                                                                        \
+			}                                                                                      \
+		}                                                                                          \
+		for (; l > 0; l--)                                                                         \
 		{                                                                                          \
 			V b0 = LOAD(b), b1 = LOAD(b + LANES);                                                  \
 			ROWS_##rows(STEP_2) NEXT_OF_A;                                                         \
@@ -147,6 +165,7 @@ product_column(const HbProduct *p, size_t j, size_t vectors, size_t l, size_t k)
 			  .b = p->b + j / p->b_width * p->b_panel + j % p->b_width + l * p->b_row,
 			  .b_row = p->b_row,
 			  .c_row = p->c_row,
+			  .ahead_row = p->ahead_row,
 			  .resume = l > 0};
 
 	for (size_t i = 0, left = ntiles; left > 0; left--)
@@ -156,6 +175,8 @@ product_column(const HbProduct *p, size_t j, size_t vectors, size_t l, size_t k)
 		t.a = p->a + i * p->a_row + l * p->a_col;
 		t.c = p->c + i * p->c_row + j;
 		t.bias = p->bias ? p->bias + i : NULL;
+		for (int s = 0; p->ahead[0] != NULL && s < 2; s++)
+			t.ahead[s] = p->ahead[s] + i * p->ahead_row + j;
 		tiles[rows][vectors](&t);
 		i += rows;
 	}

@@ -18,14 +18,13 @@ hb_update_block(HbLayer *layer, size_t column, HbUpdate *update)
 }
 
 void
-hb_update_bias(HbWorkspace *ws, HbLayer *layer, const hb_real *d, size_t n, HbUpdate *update)
+hb_update_bias(HbWorkspace *ws, HbLayer *layer, const HbUpdate *update)
 {
 	HbUpdate bias = *update;
 
-	ws->provider->row_sums(d, layer->units, n, ws->ld, ws->scratch);
 	bias.rows = 1;
 	bias.cols = layer->units;
-	bias.g = ws->scratch;
+	bias.g = ws->sums;
 	bias.g_row = bias.w_row = layer->units;
 	bias.w = layer->b;
 	bias.s1 = layer->state_b[0];
@@ -66,27 +65,42 @@ update_weights(HbWorkspace *ws, HbLayer *layer, const hb_real *d, size_t n, cons
 	}
 }
 
-/* Gradient of the pre-activations below a layer, before the layer itself changes. */
+/* Rows that stay in the first-level cache from their product to their sums, a multiple of every kernel's tile. */
+#define PROPAGATE_BYTES ((size_t) 12 << 10)
+#define PROPAGATE_ROWS 12
+
+/*
+ * Gradient of the pre-activations below a layer, before the layer itself changes, and the sums of its rows.  The
+ * product is narrow (as many terms as the layer has units), so that moving its result costs as much as computing it.
+ */
 static void
 propagate(HbWorkspace *ws, const HbNetwork *network, uint32_t l, size_t n, const HbPass *pass,
 		  const HbDropout *dropout, const hb_real *d, hb_real *below)
 {
 	const HbLayer *layer = &network->layer[l];
-	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD;
-	HbProduct product = {.m = layer->inputs,
-						 .n = columns,
-						 .k = layer->units,
-						 .a = layer->w,
-						 .a_row = 1,
-						 .a_col = layer->stride,
-						 .b = d,
-						 .b_row = ws->ld,
-						 .b_width = columns,
-						 .c = below,
-						 .c_row = ws->ld};
+	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD, ld = ws->ld;
+	size_t rows = PROPAGATE_BYTES / (ld * sizeof(hb_real)) / PROPAGATE_ROWS * PROPAGATE_ROWS;
 
-	ws->provider->product(&product);
-	hb_activate_back(ws, network, l - 1, dropout, pass, below);
+	rows = rows > 0 ? rows : PROPAGATE_ROWS;
+	for (size_t i = 0; i < layer->inputs; i += rows)
+	{
+		size_t count = layer->inputs - i < rows ? layer->inputs - i : rows;
+		HbProduct product = {.m = count,
+							 .n = columns,
+							 .k = layer->units,
+							 .a = layer->w + i,
+							 .a_row = 1,
+							 .a_col = layer->stride,
+							 .b = d,
+							 .b_row = ld,
+							 .b_width = columns,
+							 .c = below + i * ld,
+							 .c_row = ld};
+
+		ws->provider->product(&product);
+		hb_activate_back(ws, network, l - 1, dropout, pass, below, i * ld, count * ld);
+		ws->provider->row_sums(below + i * ld, count, n, ld, ws->sums + i);
+	}
 }
 
 void
@@ -97,8 +111,8 @@ hb_backward(HbWorkspace *ws, HbNetwork *network, size_t n, const HbPass *pass,
 	{
 		hb_real *below = l == 1 ? d0 : ws->d[l - 1];
 
+		hb_update_bias(ws, &network->layer[l], update);
 		propagate(ws, network, l, n, pass, dropout, ws->d[l], below);
 		update_weights(ws, &network->layer[l], ws->d[l], n, pass->h[l - 1], update);
-		hb_update_bias(ws, &network->layer[l], ws->d[l], n, update);
 	}
 }

@@ -46,6 +46,22 @@ hb_cohort_tick(const HbCohort *cohort, HbStatus *status)
 	return hb_cohort_stopped(status);
 }
 
+/* A member's place among the first layers, and among the rows of their products. */
+static void
+place_lines(HbCohort *cohort, HbMember *member)
+{
+	const HbShape *shape = &member->training.shape;
+
+	member->row = cohort->rows;
+	member->baseline =
+		shape->layers == 1 && shape->loss == HB_LOSS_CROSS_ENTROPY && shape->units[0] > 1;
+	member->lines = shape->units[0] - member->baseline;
+	member->line = member->baseline ? cohort->contrast_lines : cohort->rows;
+	cohort->rows += shape->units[0];
+	if (member->baseline)
+		cohort->contrast_lines += member->lines;
+}
+
 static bool
 configure_members(const HbFamily *family, HbCohort *cohort, HbStatus *status)
 {
@@ -71,10 +87,9 @@ configure_members(const HbFamily *family, HbCohort *cohort, HbStatus *status)
 		if (member->training.batch_size != cohort->members[0].training.batch_size)
 			return hb_fail(status, HB_ERR_INTERNAL, "trials of one job have different batch sizes");
 		hb_network_lay_out(&member->network, &member->training.shape);
-		member->row = cohort->rows;
+		place_lines(cohort, member);
 		member->cost = family->cost(family, &problem, member->trial->params);
 		member->best_loss = member->train_loss = member->validation_loss = NAN;
-		cohort->rows += member->network.layer[0].units;
 	}
 	return true;
 }
@@ -88,7 +103,10 @@ alloc_first_layers(HbCohort *cohort, int slots, HbStatus *status)
 	cohort->stride = hb_stride(cohort->inputs);
 	cohort->w = hb_arena_alloc(arena, cohort->rows * cohort->stride, sizeof(hb_real), status);
 	cohort->b = hb_arena_alloc(arena, cohort->rows, sizeof(hb_real), status);
-	if (cohort->w == NULL || cohort->b == NULL)
+	cohort->contrast_w =
+		hb_arena_alloc(arena, cohort->contrast_lines * cohort->stride, sizeof(hb_real), status);
+	cohort->contrast_b = hb_arena_alloc(arena, cohort->contrast_lines, sizeof(hb_real), status);
+	if (!cohort->w || !cohort->b || !cohort->contrast_w || !cohort->contrast_b)
 		return false;
 	for (int s = 0; s < slots; s++)
 	{
@@ -112,6 +130,22 @@ place_first_layer(const HbCohort *cohort, HbMember *member)
 	{
 		layer->state_w[s] = cohort->state_w[s] + member->row * cohort->stride;
 		layer->state_b[s] = cohort->state_b[s] + member->row;
+	}
+}
+
+void
+hb_member_contrast(HbCohort *cohort, const HbMember *member)
+{
+	const HbLayer *layer = &member->network.layer[0];
+	const hb_real *base = layer->w + member->lines * layer->stride;
+
+	for (size_t i = 0; member->baseline && i < member->lines; i++)
+	{
+		hb_real *to = cohort->contrast_w + (member->line + i) * layer->stride;
+
+		for (size_t j = 0; j < layer->stride; j++)
+			to[j] = layer->w[i * layer->stride + j] - base[j];
+		cohort->contrast_b[member->line + i] = layer->b[i] - layer->b[member->lines];
 	}
 }
 
@@ -163,7 +197,8 @@ start_members(HbCohort *cohort, HbStatus *status)
 			slots = cohort->members[i].training.optimizer->slots;
 	if (!alloc_first_layers(cohort, slots, status))
 		return false;
-	cohort->group_rows = GROUP_BYTES / (cohort->stride * sizeof(hb_real) * (1 + slots));
+	cohort->group_rows = GROUP_BYTES / (cohort->stride * sizeof(hb_real) *
+										(1 + slots + (cohort->contrast_lines > 0)));
 	if (cohort->group_rows > GROUP_ROWS)
 		cohort->group_rows = GROUP_ROWS;
 	for (int i = 0; i < cohort->nmembers; i++)
@@ -175,6 +210,7 @@ start_members(HbCohort *cohort, HbStatus *status)
 							  member->training.optimizer->slots, status) ||
 			!start_member(cohort, member, status))
 			return false;
+		hb_member_contrast(cohort, member);
 	}
 	return true;
 }
@@ -217,10 +253,8 @@ alloc_buffers(HbCohort *cohort, HbStatus *status)
 		!hb_workspace_alloc(arena, cohort->provider, shapes, cohort->nmembers, EVALUATION_BATCH,
 							false, &cohort->evaluation_workspace, status))
 		return false;
-	cohort->z0 =
-		hb_arena_alloc(arena, cohort->rows * cohort->workspace.ld, sizeof(hb_real), status);
-	cohort->d0 =
-		hb_arena_alloc(arena, cohort->rows * cohort->workspace.ld, sizeof(hb_real), status);
+	cohort->z0 = hb_arena_alloc(arena, widest * cohort->workspace.ld, sizeof(hb_real), status);
+	cohort->d0 = hb_arena_alloc(arena, widest * cohort->workspace.ld, sizeof(hb_real), status);
 	cohort->gradient =
 		hb_arena_alloc(arena, widest * cohort->gradient_columns, sizeof(hb_real), status);
 	cohort->updates = hb_arena_alloc(arena, cohort->nmembers, sizeof(HbUpdate), status);

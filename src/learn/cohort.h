@@ -11,7 +11,12 @@ typedef struct HbMember
 	const HbJobTrial *trial;
 	HbTraining training;
 	HbNetwork network;
-	size_t row;    /* of its first unit among all first layers */
+	size_t row; /* of its first unit among all first layers */
+	bool
+		baseline; /* one layer of classes, the last of them the baseline of its product (HbScores) */
+	size_t
+		line; /* of its first unit among the rows of w, or where it is a baseline's of contrast_w */
+	size_t lines;  /* rows of its product */
 	uint64_t step; /* optimizer steps since the trial began */
 	bool diverged;
 	double epoch_loss; /* sum of this epoch's batch losses */
@@ -53,15 +58,18 @@ typedef struct HbCohort
 	size_t rows; /* first-layer units of all members */
 	hb_real *w;  /* [rows][stride]: first layers of all */
 	hb_real *b;
+	size_t contrast_lines; /* of all members with a baseline */
+	hb_real *contrast_w; /* [contrast_lines][stride]: their first layers less the baseline's row */
+	hb_real *contrast_b;
 	hb_real *state_w[HB_MAX_SLOTS];
 	hb_real *state_b[HB_MAX_SLOTS];
 	size_t batch_size;
 	uint64_t rows_train;
 	uint64_t steps_per_epoch;
 	size_t group_rows; /* most first-layer rows that go through a mini-batch together */
-	hb_real *z0;       /* [rows][ld] */
-	hb_real *d0;
-	hb_real *gradient; /* [rows][gradient_columns] */
+	hb_real *z0;       /* [rows of the largest group][ld] */
+	hb_real *d0; /* of members with hidden layers; the others' gradient takes the place of z0 */
+	hb_real *gradient; /* [rows of the largest group][gradient_columns] */
 	size_t gradient_columns;
 	HbUpdate *updates; /* of the members of a group */
 	HbTile tile;
@@ -75,14 +83,20 @@ typedef struct HbCohort
 /* Everything of a job but its epochs; the caller frees the arena, also after a failure. */
 extern bool hb_cohort_open(const HbFamily *family, const HbTrainContext *context, const HbJob *job,
 						   HbCohort *cohort, HbStatus *status);
+/* After a member's weights were set: what its product reads of them. */
+extern void hb_member_contrast(HbCohort *cohort, const HbMember *member);
 
-/* Members first..first+count, none diverged: at most group_rows first-layer rows, at least one member. */
+/*
+ * Members first..first+count, none diverged, all with a baseline or none: at most group_rows first-layer rows, at
+ * least one member.
+ */
 typedef struct HbGroup
 {
 	int first;
 	int count;
-	size_t row;
-	size_t rows;
+	bool baseline;
+	size_t line;
+	size_t lines;
 } HbGroup;
 
 /* The next group from member first on; false where none is left. */

@@ -21,6 +21,17 @@ typedef struct Evaluation
 	const float *targets;
 } Evaluation;
 
+/* All classes' scores less the last's: a row of zeros for the last. */
+static hb_real *
+with_baseline(HbWorkspace *ws, const HbMember *member, const hb_real *z0)
+{
+	hb_real *z = ws->z[0];
+
+	memcpy(z, z0, member->lines * ws->ld * sizeof(hb_real));
+	memset(z + member->lines * ws->ld, 0, ws->ld * sizeof(hb_real));
+	return z;
+}
+
 static void
 member_scores(HbCohort *cohort, HbMember *member, const HbTile *tile, size_t i, size_t at,
 			  hb_real *z0, Evaluation *evaluation, int slot)
@@ -28,7 +39,8 @@ member_scores(HbCohort *cohort, HbMember *member, const HbTile *tile, size_t i, 
 	HbWorkspace *ws = &cohort->evaluation_workspace;
 	const HbShape *shape = &member->training.shape;
 	HbPass pass;
-	hb_real *z = hb_forward(ws, &member->network, tile->count[i], z0, NULL, &pass);
+	hb_real *z = hb_forward(ws, &member->network, tile->count[i],
+							member->baseline ? with_baseline(ws, member, z0) : z0, NULL, &pass);
 	HbScores scores = {.outputs = shape->units[shape->layers - 1],
 					   .n = tile->count[i],
 					   .ld = ws->ld,
@@ -59,7 +71,7 @@ score_group(HbCohort *cohort, const HbGroup *group, int first, int count, size_t
 		hb_first_layer(cohort, group, tile, i, ld, cohort->evaluation_z0);
 		for (int m = group->first; m < group->first + group->count && m < first + count; m++)
 			member_scores(cohort, &cohort->members[m], tile, i, at + i * tile->batch,
-						  cohort->evaluation_z0 + (cohort->members[m].row - group->row) * ld,
+						  cohort->evaluation_z0 + (cohort->members[m].line - group->line) * ld,
 						  evaluation, m - first);
 	}
 }

@@ -45,7 +45,7 @@ bool
 hb_workspace_alloc(HbArena *arena, const HbProvider *provider, const HbShape *const *shapes,
 				   int nshapes, size_t batch, bool training, HbWorkspace *ws, HbStatus *status)
 {
-	size_t most = 0, scratch;
+	size_t most = 0;
 
 	*ws = (HbWorkspace){.provider = provider, .ld = hb_stride(batch)};
 	for (uint32_t l = 0; l < HB_MAX_LAYERS; l++)
@@ -57,13 +57,13 @@ hb_workspace_alloc(HbArena *arena, const HbProvider *provider, const HbShape *co
 		if (units > 0 && !alloc_layer(arena, ws, l, units, training, status))
 			return false;
 	}
-	scratch = most > 3 * ws->ld ? most : 3 * ws->ld;
-	ws->scratch = hb_arena_alloc(arena, scratch, sizeof(hb_real), status);
+	ws->scratch = hb_arena_alloc(arena, 3 * ws->ld, sizeof(hb_real), status);
 	if (ws->scratch == NULL || !training)
 		return ws->scratch != NULL;
+	ws->sums = hb_arena_alloc(arena, most, sizeof(hb_real), status);
 	ws->transposed = hb_arena_alloc(arena, batch * hb_stride(most), sizeof(hb_real), status);
 	ws->gradient = hb_arena_alloc(arena, most * HB_GRADIENT_COLUMNS, sizeof(hb_real), status);
-	return ws->transposed != NULL && ws->gradient != NULL;
+	return ws->sums != NULL && ws->transposed != NULL && ws->gradient != NULL;
 }
 
 /* Sixteen bits an element: two to a word, four words to a block. */
@@ -121,22 +121,18 @@ activate_layer(HbWorkspace *ws, const HbNetwork *network, uint32_t l, const HbDr
 /* Through a hidden layer's dropout and activation, in place, by blocks that stay in the first-level cache. */
 void
 hb_activate_back(HbWorkspace *ws, const HbNetwork *network, uint32_t l, const HbDropout *dropout,
-				 const HbPass *pass, hb_real *d)
+				 const HbPass *pass, hb_real *d, size_t first, size_t count)
 {
-	size_t size = network->layer[l].units * ws->ld;
 	HbActivation f = network->shape.activation;
+	size_t step = dropout->rate > 0 ? DROPOUT_BLOCK : count;
 
-	if (dropout->rate <= 0)
+	for (size_t at = first; at < first + count; at += step)
 	{
-		ws->provider->activate_back(f, pass->z[l], pass->a[l], d, size);
-		return;
-	}
-	for (size_t at = 0; at < size; at += DROPOUT_BLOCK)
-	{
-		size_t n = size - at < DROPOUT_BLOCK ? size - at : DROPOUT_BLOCK;
+		size_t n = first + count - at < step ? first + count - at : step;
 
-		ws->provider->drop(ws->draws[l] + at, (uint32_t) (dropout->rate * 65536.0),
-						   (hb_real) (1.0 / (1.0 - dropout->rate)), d + at, d + at, n);
+		if (dropout->rate > 0)
+			ws->provider->drop(ws->draws[l] + at, (uint32_t) (dropout->rate * 65536.0),
+							   (hb_real) (1.0 / (1.0 - dropout->rate)), d + at, d + at, n);
 		ws->provider->activate_back(f, pass->z[l] + at, pass->a[l] + at, d + at, n);
 	}
 }

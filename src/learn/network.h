@@ -171,7 +171,8 @@ typedef struct HbWorkspace
 	hb_real *d[HB_MAX_LAYERS];      /* gradients of pre-activations, layers 1.. */
 	hb_real *transposed;            /* [batch][units] */
 	hb_real *gradient;              /* [units][HB_GRADIENT_COLUMNS] */
-	hb_real *scratch;               /* max(3 ld, units) */
+	hb_real *scratch;               /* 3 ld */
+	hb_real *sums;                  /* [units]: of the rows of a layer's d */
 } HbWorkspace;
 
 #define HB_GRADIENT_COLUMNS 64 /* of a weight matrix are computed, then used, at a time */
@@ -202,20 +203,22 @@ typedef struct HbPass
 extern hb_real *hb_forward(HbWorkspace *workspace, const HbNetwork *network, size_t n, hb_real *z0,
 						   const HbDropout *dropout, HbPass *pass);
 
-/* Turns the gradient d of what layer l (hidden) hands on into that of its pre-activations. */
+/*
+ * Turns the gradient d of what layer l (hidden) hands on into that of its pre-activations: elements first..first+count.
+ */
 extern void hb_activate_back(HbWorkspace *workspace, const HbNetwork *network, uint32_t l,
-							 const HbDropout *dropout, const HbPass *pass, hb_real *d);
+							 const HbDropout *dropout, const HbPass *pass, hb_real *d, size_t first,
+							 size_t count);
 
 /* ---- backward.c ---- */
 /*
- * Given the gradient of the scores in d (of the last layer: workspace->d[last], or d0 where there is only one
- * layer), updates all layers but the first and leaves the first one's gradient in d0.
+ * Given the gradient of the scores of the last of several layers in workspace->d[last] and the sums of its rows in
+ * workspace->sums, updates all layers but the first and leaves the first one's gradient in d0, its sums in sums.
  */
 extern void hb_backward(HbWorkspace *workspace, HbNetwork *network, size_t n, const HbPass *pass,
 						const HbDropout *dropout, hb_real *d0, HbUpdate *update);
-/* One layer's bias from the gradient of its pre-activations. */
-extern void hb_update_bias(HbWorkspace *workspace, HbLayer *layer, const hb_real *d, size_t n,
-						   HbUpdate *update);
+/* One layer's bias from workspace->sums. */
+extern void hb_update_bias(HbWorkspace *workspace, HbLayer *layer, const HbUpdate *update);
 /* Points update at columns column.. of a layer's weights. */
 extern void hb_update_block(HbLayer *layer, size_t column, HbUpdate *update);
 

@@ -16,15 +16,18 @@ hb_next_group(const HbCohort *cohort, int first, HbGroup *group)
 		first++;
 	if (first >= cohort->nmembers)
 		return false;
-	*group = (HbGroup){.first = first, .row = cohort->members[first].row};
+	*group = (HbGroup){.first = first,
+					   .line = cohort->members[first].line,
+					   .baseline = cohort->members[first].baseline};
 	for (int i = first; i < cohort->nmembers && !cohort->members[i].diverged; i++)
 	{
-		size_t units = cohort->members[i].network.layer[0].units;
+		const HbMember *member = &cohort->members[i];
 
-		if (group->count > 0 && group->rows + units > cohort->group_rows)
+		if (member->baseline != group->baseline ||
+			(group->count > 0 && group->lines + member->lines > cohort->group_rows))
 			break;
 		group->count++;
-		group->rows += units;
+		group->lines += member->lines;
 	}
 	return true;
 }
@@ -35,10 +38,12 @@ hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile,
 {
 	size_t columns = (tile->count[i] + HB_PAD - 1) / HB_PAD * HB_PAD;
 	size_t width = cohort->provider->panel ? cohort->provider->panel : columns;
-	HbProduct product = {.m = group->rows,
+	const hb_real *w = group->baseline ? cohort->contrast_w : cohort->w;
+	const hb_real *b = group->baseline ? cohort->contrast_b : cohort->b;
+	HbProduct product = {.m = group->lines,
 						 .n = columns,
 						 .k = cohort->inputs,
-						 .a = cohort->w + group->row * cohort->stride,
+						 .a = w + group->line * cohort->stride,
 						 .a_row = cohort->stride,
 						 .a_col = 1,
 						 .b = tile->forward[i],
@@ -47,7 +52,7 @@ hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile,
 						 .b_panel = width * cohort->padded,
 						 .c = z0,
 						 .c_row = ld,
-						 .bias = cohort->b + group->row};
+						 .bias = b + group->line};
 
 	cohort->provider->product(&product);
 }
@@ -74,7 +79,9 @@ member_loss(HbCohort *cohort, HbMember *member, size_t i, const hb_real *z, hb_r
 					   .d = d,
 					   .labels = tile->labels + i * tile->batch,
 					   .targets = tile->targets + i * tile->batch,
-					   .scratch = cohort->workspace.scratch};
+					   .scratch = cohort->workspace.scratch,
+					   .sums = cohort->workspace.sums,
+					   .baseline = member->baseline};
 	double loss =
 		hb_losses[member->training.shape.loss].sum(cohort->provider, &scores) / (double) scores.n;
 
@@ -85,6 +92,16 @@ member_loss(HbCohort *cohort, HbMember *member, size_t i, const hb_real *z, hb_r
 	}
 	member->epoch_loss += loss;
 	return true;
+}
+
+/* The bias of a member with one layer of classes, and what the others' differ from the baseline's by. */
+static void
+update_contrast_bias(HbCohort *cohort, HbMember *member)
+{
+	const hb_real *b = member->network.layer[0].b;
+
+	for (size_t c = 0; c < member->lines; c++)
+		cohort->contrast_b[member->line + c] = b[c] - b[member->lines];
 }
 
 /* Forward and backward of one member above its first layer; d0 gets the first layer's gradient. */
@@ -107,8 +124,32 @@ member_step(HbCohort *cohort, HbMember *member, size_t i, hb_real *z0, hb_real *
 	hb_optimizer_step(&member->training, schedule_factor(cohort, member), member->step + 1, update);
 	if (last > 0)
 		hb_backward(ws, &member->network, n, &pass, &dropout, d0, update);
-	hb_update_bias(ws, &member->network.layer[0], d0, n, update);
+	hb_update_bias(ws, &member->network.layer[0], update);
+	if (member->baseline)
+		update_contrast_bias(cohort, member);
 	member->step++;
+}
+
+/* Where the gradient of the group's first pre-activations lies: without hidden layers, in their place. */
+static hb_real *
+group_gradient(const HbCohort *cohort, const HbGroup *group)
+{
+	return cohort->members[group->first].network.shape.layers == 1 ? cohort->z0 : cohort->d0;
+}
+
+/* Weights and state of a group that stay in the second-level cache while a mini-batch passes by. */
+#define NEAR_BYTES ((size_t) 256 << 10)
+
+/* The product is of columns j..: the weights and state that its result is for come nearer meanwhile. */
+static void
+ask_ahead(const HbCohort *cohort, const HbGroup *group, size_t j, HbProduct *product)
+{
+	size_t at = cohort->members[group->first].row * cohort->stride + j;
+
+	if (2 * group->lines * cohort->stride * sizeof(hb_real) <= NEAR_BYTES)
+		return;
+	product->ahead[0] = cohort->w + at;
+	product->ahead[1] = cohort->state_w[0] ? cohort->state_w[0] + at : product->ahead[0];
 }
 
 /* Columns j..j+count of the first layers' gradient, and each live member's optimizer on them. */
@@ -118,10 +159,11 @@ update_first_columns(HbCohort *cohort, const HbGroup *group, const HbUpdate *upd
 {
 	size_t n = cohort->tile.count[i];
 	size_t width = cohort->provider->panel ? cohort->provider->panel : cohort->padded;
-	HbProduct product = {.m = group->rows,
+	const hb_real *d = group_gradient(cohort, group);
+	HbProduct product = {.m = group->lines,
 						 .n = count,
 						 .k = n,
-						 .a = cohort->d0 + group->row * cohort->workspace.ld,
+						 .a = d,
 						 .a_row = cohort->workspace.ld,
 						 .a_col = 1,
 						 .b = cohort->tile.gradient[i] + j * n,
@@ -129,8 +171,10 @@ update_first_columns(HbCohort *cohort, const HbGroup *group, const HbUpdate *upd
 						 .b_width = width,
 						 .b_panel = width * n,
 						 .c = cohort->gradient,
-						 .c_row = cohort->gradient_columns};
+						 .c_row = cohort->gradient_columns,
+						 .ahead_row = cohort->stride};
 
+	ask_ahead(cohort, group, j, &product);
 	cohort->provider->product(&product);
 	for (int m = group->first; m < group->first + group->count; m++)
 	{
@@ -141,8 +185,10 @@ update_first_columns(HbCohort *cohort, const HbGroup *group, const HbUpdate *upd
 			continue;
 		hb_update_block(&member->network.layer[0], j, &update);
 		update.cols = count;
-		update.g = cohort->gradient + (member->row - group->row) * cohort->gradient_columns;
+		update.g = cohort->gradient + (member->line - group->line) * cohort->gradient_columns;
 		update.g_row = cohort->gradient_columns;
+		if (member->baseline)
+			update.contrast = cohort->contrast_w + member->line * cohort->stride + j;
 		cohort->provider->update(&update);
 	}
 }
@@ -152,16 +198,17 @@ hb_group_step(HbCohort *cohort, const HbGroup *group, size_t i)
 {
 	size_t ld = cohort->workspace.ld;
 	HbUpdate *updates = cohort->updates;
+	hb_real *d0 = group_gradient(cohort, group);
 	bool alive = false;
 
-	hb_first_layer(cohort, group, &cohort->tile, i, ld, cohort->z0 + group->row * ld);
+	hb_first_layer(cohort, group, &cohort->tile, i, ld, cohort->z0);
 	for (int m = group->first; m < group->first + group->count; m++)
 	{
 		HbMember *member = &cohort->members[m];
 
 		if (!member->diverged)
-			member_step(cohort, member, i, cohort->z0 + member->row * ld,
-						cohort->d0 + member->row * ld, &updates[m - group->first]);
+			member_step(cohort, member, i, cohort->z0 + (member->line - group->line) * ld,
+						d0 + (member->line - group->line) * ld, &updates[m - group->first]);
 		alive = alive || !member->diverged;
 	}
 	for (size_t j = 0; alive && j < cohort->padded; j += cohort->gradient_columns)

@@ -29,19 +29,23 @@ product_error(const HbProvider *provider, size_t m, size_t n, size_t k, bool tra
 		  *c = random_floats(m * columns);
 	float *offset = random_floats(m);
 	double worst = 0;
-	HbProduct p = {.m = m,
-				   .n = columns,
-				   .k = k,
-				   .a = a,
-				   .a_row = transposed ? 1 : lda,
-				   .a_col = transposed ? lda : 1,
-				   .b = b,
-				   .b_row = width ? width : columns,
-				   .b_width = width ? width : columns,
-				   .b_panel = width * k,
-				   .c = c,
-				   .c_row = columns,
-				   .bias = bias ? offset : NULL};
+	HbProduct p = {
+		.m = m,
+		.n = columns,
+		.k = k,
+		.a = a,
+		.a_row = transposed ? 1 : lda,
+		.a_col = transposed ? lda : 1,
+		.b = b,
+		.b_row = width ? width : columns,
+		.b_width = width ? width : columns,
+		.b_panel = width * k,
+		.c = c,
+		.c_row = columns,
+		.bias = bias ? offset : NULL,
+		/* a hint that must change nothing, also where fewer terms follow than a tile has rows */
+		.ahead = {width ? a : NULL, b},
+		.ahead_row = columns};
 
 	hb_pack_gradient(x, k, columns, columns, width, b);
 	provider->product(&p);
@@ -242,6 +246,168 @@ check_losses(const HbProvider *provider)
 	free(scratch);
 }
 
+/* Scores less the last class's give the same loss and gradient, whose rows are added up, the last one's too. */
+static void
+check_baseline(const HbProvider *provider)
+{
+	const size_t counts[] = {2, 3, 5, 10, 11, 12, 40}, samples[] = {299, 128, 7};
+	size_t ld = 304;
+	uint32_t labels[299];
+	float *z = random_floats(40 * ld), *less = random_floats(40 * ld),
+		  *scratch = random_floats(3 * ld);
+
+	for (size_t k = 0; k < 3 * sizeof(counts) / sizeof(counts[0]); k++)
+	{
+		size_t outputs = counts[k / 3], n = samples[k % 3];
+		LossCase kind = {"cross_entropy", provider->cross_entropy, outputs};
+		float sums[40];
+		HbScores scores = {.outputs = outputs,
+						   .n = n,
+						   .ld = ld,
+						   .z = less,
+						   .d = less,
+						   .labels = labels,
+						   .scratch = scratch,
+						   .sums = sums,
+						   .baseline = true};
+		double expected = 0, got, lone, worst = 0, apart = 0, gradient[40], total[40] = {0};
+
+		for (size_t s = 0; s < n; s++)
+		{
+			labels[s] = (uint32_t) (s * 7 % outputs);
+			for (size_t c = 0; c + 1 < outputs; c++)
+				less[c * ld + s] = z[c * ld + s] - z[(outputs - 1) * ld + s];
+		}
+		scores.d = NULL;
+		lone = provider->cross_entropy(&scores);
+		scores.d = less;
+		got = provider->cross_entropy(&scores);
+		for (size_t s = 0; s < n; s++)
+		{
+			expected += plain_loss(&kind, z + s, ld, labels[s], 0, gradient);
+			for (size_t c = 0; c < outputs; c++)
+				total[c] += gradient[c] / (double) n;
+			for (size_t c = 0; c + 1 < outputs; c++)
+				worst = fmax(worst, fabs(less[c * ld + s] * (double) n - gradient[c]));
+		}
+		for (size_t c = 0; c < outputs; c++)
+			apart = fmax(apart, fabs(sums[c] - total[c]));
+		ok(fabs(got - expected) < 1e-5 * n && fabs(lone - expected) < 1e-5 * n && worst < 2e-6 &&
+			   apart < 2e-6,
+		   "%s: %zu classes less the last, %zu samples: %.1e, alone %.1e, gradient %.1e, sums %.1e",
+		   provider->name, outputs, n, fabs(got - expected), fabs(lone - expected), worst, apart);
+	}
+	free(z);
+	free(less);
+	free(scratch);
+}
+
+/* Sums of the gradient's rows, by every loss. */
+static void
+check_gradient_sums(const HbProvider *provider)
+{
+	const LossCase cases[] = {{"cross_entropy", provider->cross_entropy, 6},
+							  {"cross_entropy", provider->cross_entropy, 40},
+							  {"hinge", provider->hinge, 1},
+							  {"hinge", provider->hinge, 5},
+							  {"squared", provider->squared, 1}};
+	size_t ld = 112, n = 99;
+	uint32_t labels[99];
+	float *z = random_floats(40 * ld), *d = random_floats(40 * ld), *targets = random_floats(n);
+	float *scratch = random_floats(3 * ld), sums[40];
+
+	for (size_t s = 0; s < n; s++)
+		labels[s] = (uint32_t) (s % 2);
+	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++)
+	{
+		HbScores scores = {cases[k].outputs, n, ld, z, d, labels, targets, scratch, sums};
+		double worst = 0;
+
+		cases[k].sum(&scores);
+		for (size_t c = 0; c < cases[k].outputs; c++)
+		{
+			double total = 0;
+
+			for (size_t s = 0; s < n; s++)
+				total += d[c * ld + s];
+			worst = fmax(worst, fabs(total - sums[c]));
+		}
+		ok(worst < 1e-6, "%s: %s of %zu: sums of the gradient: %.1e", provider->name, cases[k].name,
+		   cases[k].outputs, worst);
+	}
+	free(z);
+	free(d);
+	free(targets);
+	free(scratch);
+}
+
+/* A step of every rule beside plain C's, whole vectors and fewer; with a baseline row beside its gradient spelt out. */
+static void
+check_updates(const HbProvider *provider)
+{
+	const size_t widths[] = {48, 16, 5};
+	size_t row = 64, rows = 5, size = rows * 64;
+
+	for (int k = 0; k < 6 * (HB_UPDATE_ADAM + 1); k++)
+	{
+		size_t cols = widths[k % 3];
+		bool contrast = k / 3 % 2;
+		float *g = random_floats(size), *w = random_floats(size), *s1 = random_floats(size);
+		float *s2 = random_floats(size), *less = random_floats(size), *plain[3], worst = 0;
+		HbUpdate u = {.rule = (HbUpdateRule) (k / 6),
+					  .rows = rows,
+					  .cols = cols,
+					  .g = g,
+					  .g_row = row,
+					  .w_row = row,
+					  .rate = 0.1f,
+					  .l2 = 0.01f,
+					  .decay1 = 0.9f,
+					  .decay2 = 0.99f,
+					  .root = 1.5f,
+					  .epsilon = 1e-3f};
+
+		for (size_t i = 0; i < size; i++)
+			s1[i] = u.rule == HB_UPDATE_RMSPROP ? fabsf(s1[i]) : s1[i], s2[i] = fabsf(s2[i]);
+		for (size_t c = 0; contrast && c < row; c++)
+		{
+			g[4 * row + c] = 0;
+			for (size_t i = 0; i < 4; i++)
+				g[4 * row + c] -= g[i * row + c];
+		}
+		for (int i = 0; i < 3; i++)
+			plain[i] = malloc(size * sizeof(float));
+		memcpy(plain[0], w, size * sizeof(float));
+		memcpy(plain[1], s1, size * sizeof(float));
+		memcpy(plain[2], s2, size * sizeof(float));
+		u.w = plain[0], u.s1 = plain[1], u.s2 = plain[2];
+		hb_provider_find("reference")->update(&u);
+		for (size_t c = 0; contrast && c < row; c++)
+			g[4 * row + c] = NAN;
+		u.w = w, u.s1 = s1, u.s2 = s2, u.contrast = contrast ? less : NULL;
+		provider->update(&u);
+		for (size_t i = 0; i < size; i++)
+		{
+			worst = fmaxf(worst, fabsf(w[i] - plain[0][i]));
+			worst = fmaxf(worst, fabsf(s1[i] - plain[1][i]));
+			worst = fmaxf(worst, fabsf(s2[i] - plain[2][i]));
+			if (!(fabsf(w[i]) < 1e6f))
+				worst = INFINITY;
+			if (contrast && i < 4 * row && i % row < cols)
+				worst = fmaxf(worst, fabsf(less[i] - (w[i] - w[4 * row + i % row])));
+		}
+		ok(worst < 1e-5f, "%s: rule %d, %zu columns%s: %.1e", provider->name, (int) u.rule, cols,
+		   contrast ? ", baseline" : "", (double) worst);
+		for (int i = 0; i < 3; i++)
+			free(plain[i]);
+		free(g);
+		free(w);
+		free(s1);
+		free(s2);
+		free(less);
+	}
+}
+
 /* Every third sample has two equal scores at the top; the first of them is the answer. */
 static void
 check_errors(const HbProvider *provider)
@@ -383,6 +549,9 @@ main(void)
 		check_layout(provider);
 		check_activations(provider);
 		check_losses(provider);
+		check_baseline(provider);
+		check_gradient_sums(provider);
+		check_updates(provider);
 		check_errors(provider);
 		check_rest(provider);
 		check_draws(provider);

@@ -64,6 +64,7 @@ loss_at(Setup *s)
 			for (size_t j = 0; j < member->network.layer[l].inputs; j++)
 				square +=
 					pow(member->network.layer[l].w[i * member->network.layer[l].stride + j], 2);
+	hb_member_contrast(&s->cohort, member);
 	member->training.learning_rate = 0;
 	member->epoch_loss = 0;
 	member->step = 0;
@@ -84,6 +85,7 @@ difference(Setup *s, hb_real *weight)
 	*weight = saved - h;
 	down = loss_at(s);
 	*weight = saved;
+	hb_member_contrast(&s->cohort, &s->cohort.members[0]);
 	return (up - down) / (2 * h);
 }
 
