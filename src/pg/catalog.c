@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
 
 #include "pg/statement.h"
@@ -32,10 +33,47 @@ PG_FUNCTION_INFO_V1(hb_sql_study_is_held);
 
 /* ---- scopes ---- */
 
+/* What every call asks first, remembered until anything changes about a relation: the extension's are among them. */
+static Oid known_extension = InvalidOid;
+static Oid known_owner = InvalidOid;
+
+static void
+forget_extension(Datum arg, Oid relation_id)
+{
+	known_extension = InvalidOid;
+}
+
+static void
+learn_extension(void)
+{
+	static bool registered = false;
+	Relation relation = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	if (!registered)
+		CacheRegisterRelcacheCallback(forget_extension, (Datum) 0);
+	registered = true;
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum(EXTENSION_NAME));
+	scan = systable_beginscan(relation, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		known_extension = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
+		known_owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+}
+
 Oid
 hb_catalog_extension(void)
 {
-	return get_extension_oid(EXTENSION_NAME, true);
+	if (!OidIsValid(known_extension))
+		learn_extension();
+	return known_extension;
 }
 
 Oid
@@ -44,45 +82,76 @@ hb_catalog_schema(void)
 	return OidIsValid(hb_catalog_extension()) ? get_namespace_oid(SCHEMA_NAME, true) : InvalidOid;
 }
 
-/* InvalidOid where the extension is not in this database. */
-static Oid
-extension_owner(void)
-{
-	Relation relation = table_open(ExtensionRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
-	Oid owner = InvalidOid;
-
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum(EXTENSION_NAME));
-	scan = systable_beginscan(relation, ExtensionNameIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
-	systable_endscan(scan);
-	table_close(relation, AccessShareLock);
-	return owner;
-}
-
 static void
 pin(const char *name, const char *setting, GucAction action)
 {
 	(void) set_config_option(name, setting, PGC_SUSET, PGC_S_SESSION, action, true, 0, false);
 }
 
+/* The scope entered last, until its first statement; NULL: that has run, or there is no scope. */
+static HbCatalogScope *unprepared = NULL;
+
+static void
+forget_scope(void)
+{
+	unprepared = NULL;
+	hb_read_as_caller = false;
+}
+
+/* An error leaves no scope. */
+static void
+transaction_aborted(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT)
+		forget_scope();
+}
+
+static void
+subtransaction_aborted(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget_scope();
+}
+
+static void
+watch_for_errors(void)
+{
+	static bool registered = false;
+
+	if (registered)
+		return;
+	RegisterXactCallback(transaction_aborted, NULL);
+	RegisterSubXactCallback(subtransaction_aborted, NULL);
+	registered = true;
+}
+
 void
 hb_catalog_enter(HbCatalogScope *scope)
 {
-	Oid owner = extension_owner();
-
-	if (!OidIsValid(owner))
+	hb_catalog_prepare(); /* of a scope around this one */
+	watch_for_errors();
+	if (!OidIsValid(hb_catalog_extension()))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("extension \"%s\" does not exist", EXTENSION_NAME)));
-	hb_read_as_caller = false; /* an error may have left it set */
+	hb_read_as_caller = false;
 	scope->caller_context = CurrentMemoryContext;
+	scope->prepared = false;
 	GetUserIdAndSecContext(&scope->saved_user, &scope->saved_security);
-	SetUserIdAndSecContext(owner, scope->saved_security | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(known_owner, scope->saved_security | SECURITY_LOCAL_USERID_CHANGE);
+	unprepared = scope;
+}
+
+/* Single rows need none of this. */
+void
+hb_catalog_prepare(void)
+{
+	HbCatalogScope *scope = unprepared;
+	MemoryContext old = CurrentMemoryContext;
+
+	if (scope == NULL)
+		return;
+	unprepared = NULL;
+	scope->prepared = true;
 	scope->guc_level = NewGUCNestLevel();
 	/* GUC_ACTION_SAVE is the one action that parallel workers allow. */
 	pin("search_path", "pg_catalog, pg_temp", GUC_ACTION_SAVE);
@@ -94,11 +163,12 @@ hb_catalog_enter(HbCatalogScope *scope)
 	 */
 	pin("enable_seqscan", "off", GUC_ACTION_SAVE);
 	pin("plan_cache_mode", "force_generic_plan", GUC_ACTION_SAVE);
-	pin("jit", "off", GUC_ACTION_SAVE); /* what costs without an index looks dear then, and would be compiled */
+	pin("jit", "off",
+		GUC_ACTION_SAVE); /* what costs without an index looks dear then, and would be compiled */
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	/* What callers and the functions below allocate outlives SPI_finish(). */
-	MemoryContextSwitchTo(scope->caller_context);
+	MemoryContextSwitchTo(old);
 }
 
 void
@@ -112,9 +182,13 @@ void
 hb_catalog_leave(HbCatalogScope *scope)
 {
 	hb_read_as_caller = false;
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "SPI_finish failed");
-	AtEOXact_GUC(true, scope->guc_level);
+	unprepared = NULL;
+	if (scope->prepared)
+	{
+		if (SPI_finish() != SPI_OK_FINISH)
+			elog(ERROR, "SPI_finish failed");
+		AtEOXact_GUC(true, scope->guc_level);
+	}
 	SetUserIdAndSecContext(scope->saved_user, scope->saved_security);
 	MemoryContextSwitchTo(scope->caller_context);
 }

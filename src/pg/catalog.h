@@ -2,8 +2,8 @@
  * catalog.h - everything that reads or writes the tables of schema hyperband
  *
  * The catalog*.c files alone name them.  Every function here runs inside a scope opened by
- * hb_catalog_enter(): it connects SPI, switches to the extension's owner (SetUserIdAndSecContext) and
- * pins search_path and timeouts; hb_catalog_leave() restores all of it; an ERROR restores it too.
+ * hb_catalog_enter(): it switches to the extension's owner (SetUserIdAndSecContext) and, before the first statement,
+ * connects SPI and pins search_path and what plans depend on; hb_catalog_leave() restores all of it; an ERROR restores it too.
  * No user code runs inside a scope.  Callers check permissions first: here everything is allowed.
  * Returned strings and arrays live in the memory context that was current when the scope was entered.
  */
@@ -20,12 +20,15 @@ typedef struct HbCatalogScope
 {
 	Oid saved_user;
 	int saved_security;
+	bool prepared; /* for statements: settings are pinned, SPI is connected */
 	int guc_level;
 	MemoryContext caller_context;
 } HbCatalogScope;
 
 extern void hb_catalog_enter(HbCatalogScope *scope);
 extern void hb_catalog_leave(HbCatalogScope *scope);
+/* Before the scope's first statement through SPI; called by statement.c and tuple.c. */
+extern void hb_catalog_prepare(void);
 /* A scope for prediction: reads only, under the caller's active snapshot, so that every row of a statement and every
  * parallel worker of it sees the same models. */
 extern void hb_catalog_enter_read(HbCatalogScope *scope);
@@ -167,31 +170,30 @@ typedef struct HbTrialRecord
 	const HbTrialResult *result;
 	int rung; /* >= 0: an evaluation at this rung; -1: it stands between two rungs */
 	bool last_rung;
-	bool keep_state;     /* store result->state as its checkpoint */
-	int64 drop_below;    /* delete this trial's checkpoints at resources below this ... */
-	int64 keep_resource; /* ... except the one at this resource (the incumbent's); -1: none */
-	bool from_scratch;   /* it cost its whole resource, not the difference to the last result */
-	int64 seq;           /* asha: the result's position in the log; 0: none */
+	bool from_scratch; /* it cost its whole resource, not the difference to the last result */
+	int64 seq;         /* asha: the result's position in the log; 0: none */
 } HbTrialRecord;
 
 /*
- * Records a chunk in the current transaction: evaluations, states, checkpoints, resource_spent, and the study's best trial
- * with these results (0: none yet).  Returns the number of records accepted by the fence.
+ * Records a chunk in the current transaction: evaluations and states; adds the resource spent to gained.  Returns the number
+ * of records accepted by the fence.
  */
-extern int hb_results_store(int64 study_id, HbMetricId metric, int n, const HbTrialRecord *records,
-							int64 best_trial_id, double best_loss);
+extern int hb_results_store(int64 study_id, int n, const HbTrialRecord *records, int64 *gained);
+/* Adds to resource_spent and sets the study's best trial, 0: none yet. */
+extern void hb_study_progress(int64 study_id, int64 gained, int64 best_trial_id, double best_loss);
 /*
- * rank, promoted and the new state of the trials of decided rungs; drops checkpoints of the cut ones except the
- * incumbent's.  seq: position in the log of the promotion among them, 0 where there is none; -1: decisions are
+ * rank, promoted and the new state of the trials of decided rungs.  seq: position in the log of the promotion among them, 0 where there is none; -1: decisions are
  * numbered one after another.
  */
 extern void hb_decisions_store(int64 study_id, int n, const HbDecision *decisions,
-							   const int64 *trial_ids, int64 incumbent_trial_id, int64 seq);
+							   const int64 *trial_ids, int64 seq);
 extern void
 hb_curve_store(int64 study_id, int n, const int64 *trial_ids, const HbCurvePoint *points);
 
 /* Checkpoints: at most 16 MB a row. NULL where there is none at that resource. */
 extern void *hb_checkpoint_get(int64 trial_id, int64 resource, size_t *length);
+extern void
+hb_checkpoint_put(int64 study_id, int64 trial_id, int64 resource, const void *state, size_t length);
 extern void hb_checkpoint_delete(int64 trial_id, int64 resource);
 
 /*

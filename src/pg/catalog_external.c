@@ -1,5 +1,5 @@
 /*
- * catalog_external.c - trials that others train: turns, rungs, queue and hand-outs
+ * catalog_external.c - trials that others train: what is not done at every ask and tell (catalog_turn.c)
  *
  * Everything here but the end of a rung or of a study is a fixed number of steps in indexes, whatever the number of
  * trials.  Callers hold the study's lock, and what they read must show what they just wrote: so reads are HB_WRITE
@@ -16,7 +16,7 @@
 #include "pg/external.h"
 #include "pg/statement.h"
 
-/* ---- turns ---- */
+/* ---- studies ---- */
 
 void
 hb_turn_insert(int64 study_id)
@@ -38,167 +38,11 @@ hb_external_start(int64 study_id)
 	hb_run(&statement, study_id);
 }
 
-bool
-hb_turn_get(int64 study_id, HbTurn *turn)
-{
-	static HbStatement statement =
-		HB_WRITE("SELECT s.state, s.created_at, s.system_identifier, s.started_at + s.time_limit,"
-				 " t.drawn, t.exhausted, t.open_brackets, t.outstanding, t.head, t.tail, t.seq,"
-				 " t.checked_at FROM hyperband.study s"
-				 " JOIN hyperband.turn t ON t.study_id = s.study_id WHERE s.study_id = $1",
-				 "l");
-
-	if (hb_run(&statement, study_id) == 0)
-		return false;
-	turn->state = hb_row_text(0, 1);
-	turn->created_at = hb_row_time(0, 2);
-	turn->system_identifier = hb_row_int64(0, 3);
-	turn->deadline = hb_row_time(0, 4);
-	turn->drawn = hb_row_int64(0, 5);
-	turn->exhausted = hb_row_bool(0, 6);
-	turn->open_brackets = (int) hb_row_int64(0, 7);
-	turn->outstanding = (int) hb_row_int64(0, 8);
-	turn->head = hb_row_int64(0, 9);
-	turn->tail = hb_row_int64(0, 10);
-	turn->seq = (int) hb_row_int64(0, 11);
-	turn->checked_at = hb_row_time(0, 12);
-	return true;
-}
-
-void
-hb_turn_set(int64 study_id, const HbTurn *turn)
-{
-	static HbStatement statement =
-		HB_WRITE("UPDATE hyperband.turn SET drawn = $2, exhausted = $3, open_brackets = $4,"
-				 " outstanding = $5, head = $6, tail = $7, seq = $8,"
-				 " checked_at = CASE WHEN $9 THEN clock_timestamp() ELSE checked_at END"
-				 " WHERE study_id = $1",
-				 "llbiillib");
-
-	hb_run(&statement, study_id, turn->drawn, (int) turn->exhausted, turn->open_brackets,
-		   turn->outstanding, turn->head, turn->tail, turn->seq, (int) (turn->checked_at == 0));
-}
-
-int64
-hb_trial_study(int64 trial_id)
-{
-	static HbStatement statement =
-		HB_READ("SELECT study_id FROM hyperband.trial WHERE trial_id = $1", "l");
-
-	return hb_run(&statement, trial_id) == 0 ? 0 : hb_row_int64(0, 1);
-}
-
-bool
-hb_told_get(int64 trial_id, HbToldTrial *trial)
-{
-	static HbStatement statement =
-		HB_WRITE("SELECT t.study_id, t.number, t.bracket, t.state, t.attempt, coalesce(t.rung, -1),"
-				 " t.resource, h.trial_id IS NOT NULL, h.rung, h.from_resource, h.to_resource,"
-				 " h.worker IS NULL AND h.lease_until IS NULL,"
-				 " extract(epoch FROM clock_timestamp() - h.asked_at)::float8, h.losses"
-				 " FROM hyperband.trial t LEFT JOIN hyperband.handout h ON h.trial_id = t.trial_id"
-				 " WHERE t.trial_id = $1",
-				 "l");
-	char *state;
-
-	if (hb_run(&statement, trial_id) == 0)
-		return false;
-	trial->study_id = hb_row_int64(0, 1);
-	trial->number = hb_row_int64(0, 2);
-	trial->bracket = (int) hb_row_int64(0, 3);
-	state = hb_row_text(0, 4);
-	if (!hb_trial_state_parse(state, &trial->state))
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-						errmsg("unrecognized trial state \"%s\"", state)));
-	trial->attempt = (int) hb_row_int64(0, 5);
-	trial->last_rung = (int) hb_row_int64(0, 6);
-	trial->resource = hb_row_int64(0, 7);
-	trial->handed_out = hb_row_bool(0, 8);
-	trial->rung = (int) hb_row_int64(0, 9);
-	trial->from_resource = hb_row_int64(0, 10);
-	trial->to_resource = hb_row_int64(0, 11);
-	trial->lost = trial->handed_out && hb_row_bool(0, 12);
-	trial->seconds = hb_row_float8(0, 13);
-	trial->losses = (int) hb_row_int64(0, 14);
-	return true;
-}
-
-/* ---- new trials ---- */
-
-void
-hb_bracket_start(int64 study_id, const HbPlanBracket *bracket)
-{
-	static HbStatement insert =
-		HB_WRITE("INSERT INTO hyperband.bracket (study_id, bracket, trials, min_resource, rungs)"
-				 " VALUES ($1, $2, $3, $4, $5)",
-				 "lilli");
-	static HbStatement rung =
-		HB_WRITE("INSERT INTO hyperband.rung (study_id, bracket, rung, resource, trials)"
-				 " VALUES ($1, $2, $3, $4, $5)",
-				 "liilL");
-
-	hb_run(&insert, study_id, bracket->bracket, bracket->trials, bracket->rungs[0].resource,
-		   bracket->nrungs);
-	for (int r = 0; r < bracket->nrungs; r++)
-		hb_run(&rung, study_id, bracket->bracket, r, bracket->rungs[r].resource,
-			   r == 0 ? bracket->trials : (int64) 0);
-}
-
-int64
-hb_trial_draw(int64 study_id, int64 number, int bracket, Jsonb *config, int seq)
-{
-	static HbStatement statement =
-		HB_WRITE("INSERT INTO hyperband.trial (study_id, number, bracket, config, state, attempt,"
-				 " started_seq, started_at) VALUES ($1, $2, $3, $4, 'running', 1, $5, now())"
-				 " RETURNING trial_id",
-				 "llijI");
-
-	hb_run(&statement, study_id, number, bracket, config, seq);
-	return hb_row_int64(0, 1);
-}
-
-bool
-hb_config_drawn(int64 study_id, Jsonb *config)
-{
-	static HbStatement statement =
-		HB_WRITE("SELECT FROM hyperband.trial WHERE study_id = $1"
-				 " AND jsonb_hash(config) = jsonb_hash($2) AND config = $2 LIMIT 1",
-				 "lj");
-
-	return hb_run(&statement, study_id, config) > 0;
-}
-
 /* ---- hand-outs ---- */
 
 /* A lease of no microseconds is none. */
 #define LEASE_END(lease)                                                                           \
 	"CASE WHEN " lease " > 0 THEN clock_timestamp() + " lease " * interval '1 microsecond' END"
-
-void
-hb_handout_insert(int64 study_id, const HbHandout *handout, int64 worker, int64 lease)
-{
-	static HbStatement statement =
-		HB_WRITE("INSERT INTO hyperband.handout (trial_id, study_id, attempt, rung, from_resource,"
-				 " to_resource, worker, lease_until) VALUES ($1, $2, $3, $4, $5, $6, $7,"
-				 " " LEASE_END("$8") ")",
-				 "lliillLl");
-
-	hb_run(&statement, handout->trial_id, study_id, handout->attempt, handout->rung,
-		   handout->from_resource, handout->to_resource, worker, lease);
-}
-
-void
-hb_trial_hand_again(HbHandout *handout)
-{
-	static HbStatement statement =
-		HB_WRITE("UPDATE hyperband.trial SET state = 'running', attempt = attempt + 1"
-				 " WHERE trial_id = $1 RETURNING attempt, config",
-				 "l");
-
-	hb_run(&statement, handout->trial_id);
-	handout->attempt = (int) hb_row_int64(0, 1);
-	handout->config = hb_row_jsonb(0, 2);
-}
 
 void
 hb_handout_take(const HbHandout *handout, int64 worker, int64 lease)
@@ -295,30 +139,6 @@ hb_handouts_lose(int64 study_id, int64 worker, bool all, int **losses, int *n)
 /* ---- the queue ---- */
 
 void
-hb_queue_push(int64 study_id, int64 place, int64 trial_id)
-{
-	static HbStatement statement = HB_WRITE(
-		"INSERT INTO hyperband.queue (study_id, place, trial_id) VALUES ($1, $2, $3)", "lll");
-
-	hb_run(&statement, study_id, place, trial_id);
-}
-
-int64
-hb_queue_pop(int64 study_id, int64 head, int64 *place)
-{
-	static HbStatement statement =
-		HB_WRITE("DELETE FROM hyperband.queue WHERE study_id = $1 AND place ="
-				 " (SELECT q.place FROM hyperband.queue q WHERE q.study_id = $1 AND q.place >= $2"
-				 " ORDER BY q.place LIMIT 1) RETURNING place, trial_id",
-				 "ll");
-
-	if (hb_run(&statement, study_id, head) == 0)
-		return 0;
-	*place = hb_row_int64(0, 1);
-	return hb_row_int64(0, 2);
-}
-
-void
 hb_queue_remove(int64 study_id, int64 head, int64 trial_id)
 {
 	static HbStatement statement = HB_WRITE("DELETE FROM hyperband.queue WHERE study_id = $1"
@@ -372,31 +192,6 @@ hb_point_insert(int64 study_id, int64 trial_id, int64 resource, double loss, dou
 	hb_run(&statement, trial_id, resource, study_id, loss, value, seconds);
 }
 
-/* One statement for four rows: each statement of its own costs as much as the rows. */
-void
-hb_result_record(const HbToldTrial *trial, int64 trial_id, double loss, double value,
-				 Jsonb *metrics, const char *state, int seq)
-{
-	static HbStatement statement = HB_WRITE(
-		"WITH handout AS (DELETE FROM hyperband.handout WHERE trial_id = $1),"
-		" point AS (INSERT INTO hyperband.loss_curve (trial_id, resource, study_id,"
-		" validation_loss, metric_value, elapsed) VALUES ($1, $4, $3, $6, $7, $9)"
-		" ON CONFLICT (trial_id, resource) DO UPDATE SET validation_loss ="
-		" excluded.validation_loss, metric_value = excluded.metric_value,"
-		" elapsed = excluded.elapsed),"
-		" trial AS (UPDATE hyperband.trial SET state = $10, rung = $2, resource = $4, loss = $6,"
-		" metrics = $8, finished_at = CASE WHEN $10 <> 'waiting' THEN now() END"
-		" WHERE trial_id = $1)"
-		" INSERT INTO hyperband.evaluation (trial_id, rung, study_id, resource, attempt, loss,"
-		" metrics, seconds, result_seq, recorded_at)"
-		" VALUES ($1, $2, $3, $4, $5, $6, coalesce($8, '{}'), $9, $11, clock_timestamp())",
-		"lillidd"
-		"jdtI");
-
-	hb_run(&statement, trial_id, trial->rung, trial->study_id, trial->to_resource, trial->attempt,
-		   loss, value, metrics, trial->seconds, state, seq);
-}
-
 void
 hb_trial_end(int64 trial_id, const char *state, const HbStatus *error)
 {
@@ -407,20 +202,6 @@ hb_trial_end(int64 trial_id, const char *state, const HbStatus *error)
 
 	hb_run(&statement, trial_id, state, error ? error->sqlstate : NULL,
 		   error ? error->message : NULL);
-}
-
-/* loss NaN: only the resource counts. */
-void
-hb_study_gain(int64 study_id, int64 gained, int64 trial_id, double loss)
-{
-	static HbStatement statement = HB_WRITE(
-		"UPDATE hyperband.study SET resource_spent = resource_spent + $2,"
-		" best_trial_id = CASE WHEN $4 >= best_loss OR $4 IS NULL THEN best_trial_id ELSE $3 END,"
-		" best_loss = CASE WHEN $4 >= best_loss OR $4 IS NULL THEN best_loss ELSE $4 END"
-		" WHERE study_id = $1",
-		"llld");
-
-	hb_run(&statement, study_id, gained, trial_id, loss);
 }
 
 /* The winner's rule once more, with its ties. */
@@ -457,55 +238,6 @@ hb_study_failure(int64 study_id, HbStatus *error)
 }
 
 /* ---- rungs ---- */
-
-#define RUNG_ROW "coalesce(trials, -1), results, ended, cut_loss, cut_trial, open_loss, open_trial"
-
-static void
-rung_from_row(uint64 rows, int64 study_id, int bracket, int rung, HbRungRow *row)
-{
-	if (rows == 0)
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-						errmsg("rung %d of bracket %d of study %lld is missing", rung, bracket,
-							   (long long) study_id)));
-	row->trials = (int) hb_row_int64(0, 1);
-	row->results = (int) hb_row_int64(0, 2);
-	row->ended = (int) hb_row_int64(0, 3);
-	row->cut = (HbPlace){hb_row_float8(0, 4), hb_row_int64(0, 5)};
-	row->open = (HbPlace){hb_row_float8(0, 6), hb_row_int64(0, 7)};
-}
-
-void
-hb_rung_get(int64 study_id, int bracket, int rung, HbRungRow *row)
-{
-	static HbStatement statement = HB_WRITE("SELECT " RUNG_ROW " FROM hyperband.rung"
-											" WHERE study_id = $1 AND bracket = $2 AND rung = $3",
-											"lii");
-	uint64 rows = hb_run(&statement, study_id, bracket, rung);
-
-	rung_from_row(rows, study_id, bracket, rung, row);
-}
-
-void
-hb_rung_add(int64 study_id, int bracket, int rung, int results, int ended, HbRungRow *row)
-{
-	static HbStatement statement =
-		HB_WRITE("UPDATE hyperband.rung SET results = results + $4, ended = ended + $5"
-				 " WHERE study_id = $1 AND bracket = $2 AND rung = $3 RETURNING " RUNG_ROW,
-				 "liiii");
-	uint64 rows = hb_run(&statement, study_id, bracket, rung, results, ended);
-
-	rung_from_row(rows, study_id, bracket, rung, row);
-}
-
-void
-hb_rung_expect(int64 study_id, int bracket, int rung, int trials)
-{
-	static HbStatement statement = HB_WRITE("UPDATE hyperband.rung SET trials = $4"
-											" WHERE study_id = $1 AND bracket = $2 AND rung = $3",
-											"liii");
-
-	hb_run(&statement, study_id, bracket, rung, trials);
-}
 
 HbTrialRow *
 hb_trials_between(int64 study_id, int64 first, int64 last, int *n)
@@ -623,17 +355,6 @@ hb_place_after(int64 study_id, int rung, HbPlace place)
 	return place_from_row(hb_run(&statement, study_id, rung, place.loss, place.trial_id));
 }
 
-void
-hb_rung_cut(int64 study_id, int rung, HbPlace cut, HbPlace open)
-{
-	static HbStatement statement =
-		HB_WRITE("UPDATE hyperband.rung SET cut_loss = $3, cut_trial = $4, open_loss = $5,"
-				 " open_trial = $6 WHERE study_id = $1 AND bracket = 0 AND rung = $2",
-				 "lidLdl");
-
-	hb_run(&statement, study_id, rung, cut.loss, cut.trial_id, open.loss, open.trial_id);
-}
-
 /* The highest rung whose best trial not promoted is among its best results/eta. */
 bool
 hb_asha_candidate(int64 study_id, int last_rung, int64 *trial_id, int *rung)
@@ -694,11 +415,9 @@ hb_asha_close_study(int64 study_id, int last_rung)
 
 /* ---- what a sampler learns from ---- */
 
-HbObservation *
-hb_observations_get(int64 study_id, int64 last, int *n)
+static HbObservation *
+observations_from_rows(uint64 rows, int *n)
 {
-	static HbStatement statement = HB_WRITE(HB_OBSERVATIONS_QUERY("$1", "$2"), "ll");
-	uint64 rows = hb_run(&statement, study_id, last);
 	HbObservation *observations = palloc0(sizeof(HbObservation) * Max(rows, 1));
 
 	for (uint64 i = 0; i < rows; i++)
@@ -710,6 +429,30 @@ hb_observations_get(int64 study_id, int64 last, int *n)
 	}
 	*n = (int) rows;
 	return observations;
+}
+
+HbObservation *
+hb_observations_get(int64 study_id, int64 last, int *n)
+{
+	static HbStatement statement = HB_WRITE(HB_OBSERVATIONS_QUERY("$1", "$2"), "ll");
+
+	return observations_from_rows(hb_run(&statement, study_id, last), n);
+}
+
+/* Failures in between come after the resource that they reached. */
+HbObservation *
+hb_observations_above(int64 study_id, int rung, int64 reached, int *n)
+{
+	static HbStatement statement =
+		HB_WRITE("SELECT t.number, e.resource, e.loss, t.config FROM hyperband.evaluation e"
+				 " JOIN hyperband.trial t ON t.trial_id = e.trial_id"
+				 " WHERE e.study_id = $1 AND e.rung >= $2 UNION ALL"
+				 " SELECT t.number, t.resource + 1, NULL, t.config FROM hyperband.trial t"
+				 " WHERE t.study_id = $1 AND t.rung IS NOT NULL AND t.resource >= $3"
+				 " AND t.state IN ('diverged', 'failed') ORDER BY 1, 2",
+				 "lil");
+
+	return observations_from_rows(hb_run(&statement, study_id, rung, reached), n);
 }
 
 const HbJson **

@@ -224,42 +224,6 @@ store_evaluation(int64 study_id, const HbTrialRecord *record, Jsonb *metrics)
 		   record->attempt, result->loss, metrics, result->seconds, (int) record->seq);
 }
 
-static void
-store_checkpoint(int64 study_id, const HbTrialRecord *record)
-{
-	static HbStatement statement =
-		HB_WRITE("INSERT INTO hyperband.checkpoint (trial_id, resource, chunk, study_id, format,"
-				 " total_bytes, crc, data) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-				 "llililly");
-	const HbTrialResult *result = record->result;
-	size_t total = result->state_bytes;
-	size_t offset = 0;
-
-	hb_checkpoint_delete(record->trial_id, result->resource);
-	for (int chunk = 0; offset < total; chunk++)
-	{
-		size_t length = Min(total - offset, HB_CHUNK_BYTES);
-		const char *bytes = (const char *) result->state + offset;
-		bytea *data = hb_bytea(bytes, length);
-
-		hb_run(&statement, record->trial_id, (int64) result->resource, chunk, study_id,
-			   HB_CHECKPOINT_FORMAT, (int64) total, (int64) hb_hash64(bytes, length, 0), data);
-		pfree(data);
-		offset += length;
-	}
-}
-
-static void
-drop_older_checkpoints(const HbTrialRecord *record)
-{
-	static HbStatement statement = HB_WRITE("DELETE FROM hyperband.checkpoint WHERE trial_id = $1"
-											" AND resource < $2 AND resource <> $3",
-											"lll");
-
-	if (record->drop_below > 0)
-		hb_run(&statement, record->trial_id, record->drop_below, record->keep_resource);
-}
-
 /*
  * The winner over all rung evaluations: lowest loss, then lower tie loss, larger resource, lower number (the SQL of
  * hb_result_better); NaN is stored as NULL and infinity never wins.
@@ -270,8 +234,8 @@ drop_older_checkpoints(const HbTrialRecord *record)
 	" WHERE e.study_id = $1 AND e.loss < 'infinity'" condition                                     \
 	" ORDER BY e.loss, " TIE_LOSS("e.metrics") ", e.resource DESC, t.number LIMIT 1"
 
-static void
-update_study_progress(int64 study_id, int64 gained, int64 best_trial_id, double best_loss)
+void
+hb_study_progress(int64 study_id, int64 gained, int64 best_trial_id, double best_loss)
 {
 	static HbStatement statement =
 		HB_WRITE("UPDATE hyperband.study SET resource_spent = resource_spent + $2,"
@@ -282,13 +246,11 @@ update_study_progress(int64 study_id, int64 gained, int64 best_trial_id, double 
 }
 
 int
-hb_results_store(int64 study_id, HbMetricId metric, int n, const HbTrialRecord *records,
-				 int64 best_trial_id, double best_loss)
+hb_results_store(int64 study_id, int n, const HbTrialRecord *records, int64 *gained)
 {
 	MemoryContext scratch =
 		AllocSetContextCreate(CurTransactionContext, "hyperband results", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(scratch);
-	int64 gained = 0;
 	int accepted = 0;
 
 	for (int i = 0; i < n; i++)
@@ -298,39 +260,26 @@ hb_results_store(int64 study_id, HbMetricId metric, int n, const HbTrialRecord *
 		bool evaluated = trained && record->rung >= 0;
 		Jsonb *metrics = evaluated ? metrics_to_jsonb(&record->result->metrics) : NULL;
 
-		if (store_trial(study_id, record, evaluated, metrics, &gained))
+		if (store_trial(study_id, record, evaluated, metrics, gained))
 		{
 			accepted++;
 			if (evaluated)
 				store_evaluation(study_id, record, metrics);
-			if (trained && record->keep_state)
-				store_checkpoint(study_id, record);
-			drop_older_checkpoints(record);
 		}
 		MemoryContextReset(scratch);
 	}
-	if (accepted > 0)
-		update_study_progress(study_id, gained, best_trial_id, best_loss);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
 	return accepted;
 }
 
-static void
-drop_checkpoints(int64 trial_id)
-{
-	static HbStatement statement =
-		HB_WRITE("DELETE FROM hyperband.checkpoint WHERE trial_id = $1", "l");
-
-	hb_run(&statement, trial_id);
-}
-
 /* Decisions are numbered in the order they are taken, which is a function of the results alone but under asha. */
 void
 hb_decisions_store(int64 study_id, int n, const HbDecision *decisions, const int64 *trial_ids,
-				   int64 incumbent_trial_id, int64 log_seq)
+				   int64 log_seq)
 {
-	static HbStatement last_seq = HB_READ(
+	/* sees what this transaction decided before */
+	static HbStatement last_seq = HB_WRITE(
 		"SELECT coalesce(max(seq), 0)::bigint FROM hyperband.evaluation WHERE study_id = $1", "l");
 	static HbStatement evaluation =
 		HB_WRITE("UPDATE hyperband.evaluation SET rank = $3,"
@@ -361,26 +310,40 @@ hb_decisions_store(int64 study_id, int n, const HbDecision *decisions, const int
 			log_seq < 0)
 			seq = Max(seq, (int) hb_row_int64(0, 1));
 		hb_run(&trial, trial_ids[i], hb_trial_state_name(d->state));
-		if (d->promoted == 0 && trial_ids[i] != incumbent_trial_id)
-			drop_checkpoints(trial_ids[i]);
 	}
 }
 
-/* A chunk that is trained again after a crash gives its points again. */
+/* A chunk that is trained again after a crash gives its points again; of two alike the later one counts. */
 void
 hb_curve_store(int64 study_id, int n, const int64 *trial_ids, const HbCurvePoint *points)
 {
 	static HbStatement statement = HB_WRITE(
 		"INSERT INTO hyperband.loss_curve AS c (trial_id, resource, study_id, train_loss,"
-		" validation_loss, metric_value, elapsed) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+		" validation_loss, metric_value, elapsed)"
+		" SELECT DISTINCT ON (p.trial_id, p.resource) p.trial_id, p.resource, $1, p.train_loss,"
+		" p.validation_loss, p.metric_value, p.elapsed"
+		" FROM unnest($2, $3, $4, $5, $6, $7) WITH ORDINALITY"
+		" AS p (trial_id, resource, train_loss, validation_loss, metric_value, elapsed, n)"
+		" ORDER BY p.trial_id, p.resource, p.n DESC"
 		" ON CONFLICT (trial_id, resource) DO UPDATE SET train_loss = excluded.train_loss,"
 		" validation_loss = excluded.validation_loss, metric_value = excluded.metric_value,"
 		" elapsed = excluded.elapsed",
-		"llldddd");
+		"lAADDDD");
+	int64 *resources = palloc(sizeof(int64) * n);
+	double *values = palloc(sizeof(double) * 4 * n);
 
 	for (int i = 0; i < n; i++)
-		hb_run(&statement, trial_ids[i], (int64) points[i].resource, study_id, points[i].train_loss,
-			   points[i].validation_loss, points[i].metric_value, points[i].elapsed);
+	{
+		resources[i] = points[i].resource;
+		values[i] = points[i].train_loss;
+		values[n + i] = points[i].validation_loss;
+		values[2 * n + i] = points[i].metric_value;
+		values[3 * n + i] = points[i].elapsed;
+	}
+	hb_run(&statement, study_id, n, trial_ids, n, resources, n, values, n, values + n, n,
+		   values + 2 * n, n, values + 3 * n);
+	pfree(resources);
+	pfree(values);
 }
 
 bool
@@ -429,6 +392,29 @@ hb_checkpoint_get(int64 trial_id, int64 resource, size_t *length)
 					(errcode(ERRCODE_DATA_CORRUPTED), errmsg("%s is corrupted", what),
 					 errdetail("Its format " INT64_FORMAT " is not known.", hb_row_int64(i, 4))));
 	return hb_join_chunks(n, *length, 2, 3, what);
+}
+
+void
+hb_checkpoint_put(int64 study_id, int64 trial_id, int64 resource, const void *state, size_t length)
+{
+	static HbStatement statement =
+		HB_WRITE("INSERT INTO hyperband.checkpoint (trial_id, resource, chunk, study_id, format,"
+				 " total_bytes, crc, data) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+				 "llililly");
+	size_t offset = 0;
+
+	hb_checkpoint_delete(trial_id, resource);
+	for (int chunk = 0; offset < length; chunk++)
+	{
+		size_t part = Min(length - offset, HB_CHUNK_BYTES);
+		const char *bytes = (const char *) state + offset;
+		bytea *data = hb_bytea(bytes, part);
+
+		hb_run(&statement, trial_id, resource, chunk, study_id, HB_CHECKPOINT_FORMAT,
+			   (int64) length, (int64) hb_hash64(bytes, part, 0), data);
+		pfree(data);
+		offset += part;
+	}
 }
 
 void

@@ -65,4 +65,13 @@
 #define hb_lock_held_by_me(tag, mode) LockHeldByMe((tag), (mode))
 #endif
 
+/* 18 counts what a scan of an index does. Needs access/genam.h. */
+#if PG_VERSION_NUM >= 180000
+#define hb_index_beginscan(table, index, snapshot, nkeys)                                          \
+	index_beginscan((table), (index), (snapshot), NULL, (nkeys), 0)
+#else
+#define hb_index_beginscan(table, index, snapshot, nkeys)                                          \
+	index_beginscan((table), (index), (snapshot), (nkeys), 0)
+#endif
+
 #endif /* HB_COMPAT_H */

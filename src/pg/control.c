@@ -85,6 +85,33 @@ hb_shown_state(HbStudyRow **study)
 	return is_state(*study, "running") ? "interrupted" : (*study)->state;
 }
 
+bool
+hb_error_may_quote_rows(int sqlstate)
+{
+	int category = ERRCODE_TO_CATEGORY(sqlstate);
+
+	return category == ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) ||
+		   category == ERRCODE_TO_CATEGORY(ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION) ||
+		   category == ERRCODE_TO_CATEGORY(ERRCODE_PLPGSQL_ERROR);
+}
+
+/* Whoever waits may read what the error quotes, but those who read the log may not. */
+static void
+raise_unlogged(const HbStudyRow *study, int code)
+{
+	ErrorData error = {.elevel = ERROR,
+					   .output_to_client = true,
+					   .filename = __FILE__,
+					   .lineno = __LINE__,
+					   .funcname = __func__,
+					   .sqlerrcode = code,
+					   .message = study->error,
+					   .detail = study->detail,
+					   .hint = study->hint};
+
+	ReThrowError(&error);
+}
+
 void
 hb_raise_recorded(const HbStudyRow *study)
 {
@@ -93,6 +120,8 @@ hb_raise_recorded(const HbStudyRow *study)
 
 	if (state != NULL && strlen(state) == 5)
 		code = MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
+	if (study->error != NULL && hb_error_may_quote_rows(code))
+		raise_unlogged(study, code);
 	ereport(ERROR, (errcode(code),
 					errmsg_internal("%s", study->error != NULL ? study->error : "study failed"),
 					study->detail != NULL ? errdetail_internal("%s", study->detail) : 0,

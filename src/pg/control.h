@@ -17,8 +17,11 @@ extern HbStudyRow *hb_visible_study(int64 study_id);
  */
 extern const char *hb_shown_state(HbStudyRow **study);
 
-/* Raises the error that the study failed with. */
+/* Raises the error that the study failed with; the server log has none that may quote rows. */
 extern void hb_raise_recorded(const HbStudyRow *study) __attribute__((noreturn));
+
+/* Errors that depend on rows, such as 22P02: PostgreSQL's messages for them quote values. */
+extern bool hb_error_may_quote_rows(int sqlstate);
 
 /* Sleeps for *step milliseconds or until the latch is set, and makes the next sleep longer. Answers no interrupt. */
 extern void hb_wait_step(long *step);

@@ -6,7 +6,8 @@
  *   external_turn.c    what is handed out next, what becomes of a result: one decision at a time, under the study's lock
  *   external_rung.c    barriers: who is promoted
  *   external_draw.c    new trials
- *   catalog_external.c every statement on the tables they use
+ *   catalog_turn.c     the rows that every ask and tell reads and writes
+ *   catalog_external.c the other statements on the tables they use
  *   minimize.c         a SQL function as the objective: the supervisor's side
  *   minimize_worker.c  the background worker that evaluates it
  *
@@ -126,7 +127,7 @@ typedef struct HbRungRow
 	HbPlace open;
 } HbRungRow;
 
-/* ---- catalog_external.c: inside a catalog scope; they see what this transaction wrote ---- */
+/* ---- catalog_turn.c, catalog_external.c: inside a catalog scope; they see what this transaction wrote ---- */
 
 extern void hb_turn_insert(int64 study_id);
 extern void hb_external_start(int64 study_id); /* an external study runs from its beginning */
@@ -200,6 +201,8 @@ extern void hb_asha_close_study(int64 study_id, int last_rung);
 extern bool hb_config_drawn(int64 study_id, Jsonb *config);
 /* Observations of trials numbered up to last, ascending by (number, resource); failed ones carry NaN. */
 extern HbObservation *hb_observations_get(int64 study_id, int64 last, int *n);
+/* Of all trials: results at a rung of asha's or above, and failures above the resource of the rung before it. */
+extern HbObservation *hb_observations_above(int64 study_id, int rung, int64 reached, int *n);
 /* Configurations of trials numbered above after, all of them or those without a result, by number. */
 extern const HbJson **hb_pending_get(int64 study_id, int64 after, bool evaluated, int *n);
 

@@ -79,16 +79,40 @@ before_wave(const HbExternal *study, const HbPlanBracket *bracket)
 	return bracket->first_number - 1;
 }
 
+/*
+ * The highest rung of asha's with so many results that a model is of it or of one above: nothing below it is read, so
+ * that a draw takes no more than it learns from.
+ */
+static int
+modelled_rung(const HbExternal *study)
+{
+	int rung = study->plan.brackets[0].nrungs - 1;
+	HbRungRow row;
+
+	for (; rung > 0; rung--)
+	{
+		hb_rung_get(study->study_id, 0, rung, &row);
+		if (row.results >= study->space->nparams + HB_MODEL_RESULTS)
+			break;
+	}
+	return rung;
+}
+
 /* Another study's results, then this one's up to a trial, in order of numbers. */
 static void
 observe(const HbExternal *study, int64 last, HbSampleRequest *request)
 {
 	int before = study->warm ? study->warm->nobservations : 0;
+	int rung = study->asha && last > 0 ? modelled_rung(study) : 0;
 	HbObservation *own;
 	HbObservation *all;
 	int n;
 
-	own = hb_observations_get(study->study_id, last, &n);
+	if (rung > 0)
+		own = hb_observations_above(study->study_id, rung,
+									study->plan.brackets[0].rungs[rung - 1].resource, &n);
+	else
+		own = hb_observations_get(study->study_id, last, &n);
 	all = palloc(sizeof(HbObservation) * Max(before + n, 1));
 	if (before > 0)
 		memcpy(all, study->warm->observations, sizeof(HbObservation) * before);

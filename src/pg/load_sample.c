@@ -5,7 +5,8 @@
  * smallest seeded hash are kept, each with the number of times it came; a row once dropped never returns, since the
  * bound only falls, so the counts are exact.  At the end each occurrence of a kept row draws a hash of
  * its own and the k smallest are the sample.  A table of few distinct rows is thus sampled
- * occurrence by occurrence, one of many row by row.  Memory is bounded by k rows.
+ * occurrence by occurrence, one of many row by row.  Memory is bounded by k rows: the records lie in blocks, each of which
+ * is given back as soon as the file has what the sample takes of it.
  */
 #include "pg/load_internal.h"
 
@@ -16,31 +17,28 @@
 #define PURPOSE_ROW 1
 #define PURPOSE_OCCURRENCE 2
 
+#define BLOCK_BYTES ((Size) 8 * 1024 * 1024)
+
+typedef struct SampleSlot
+{
+	uint64 count;
+	HbHash128 whole; /* digest with the target: equal rows have equal ones */
+	HbRowMeta meta;
+} SampleSlot;
+
+/* Slots by digest, which lies in the slot alone; private_data is the sample. */
 typedef struct SampleEntry
 {
-	HbHash128 whole; /* digest with the target: equal rows have equal ones */
 	uint32 slot;
 	char status;
 } SampleEntry;
 
 #define SH_PREFIX samplehash
 #define SH_ELEMENT_TYPE SampleEntry
-#define SH_KEY_TYPE HbHash128
-#define SH_KEY whole
-#define SH_HASH_KEY(tb, key) ((uint32) (key).low)
-#define SH_EQUAL(tb, a, b) (hb_hash128_compare((a), (b)) == 0)
+#define SH_KEY_TYPE uint32
 #define SH_SCOPE static inline
-#define SH_DEFINE
 #define SH_DECLARE
 #include "lib/simplehash.h"
-
-typedef struct SampleSlot
-{
-	uint64 key;
-	uint64 count;
-	HbHash128 whole;
-	HbRowMeta meta;
-} SampleSlot;
 
 typedef struct HeapItem
 {
@@ -60,13 +58,35 @@ typedef struct Heap
 typedef struct HbSample
 {
 	uint64 limit;
-	SampleSlot *slots;
-	char *records; /* by slot */
-	char *moments; /* by slot */
+	SampleSlot *slots; /* and one more, of the row that is looked for */
 	uint64 capacity;
+	/* records, each with its moments behind it, by slot */
+	char **blocks;
+	uint64 nblocks;
+	uint64 blocks_capacity;
+	Size stride;
+	uint64 per_block;
 	samplehash_hash *by_digest;
 	Heap heap;
 } HbSample;
+
+static inline HbHash128
+digest_of(const void *sample, uint32 slot)
+{
+	return ((const HbSample *) sample)->slots[slot].whole;
+}
+
+#define SH_PREFIX samplehash
+#define SH_ELEMENT_TYPE SampleEntry
+#define SH_KEY_TYPE uint32
+#define SH_KEY slot
+#define SH_HASH_KEY(tb, key) ((uint32) digest_of((tb)->private_data, (key)).low)
+#define SH_EQUAL(tb, a, b)                                                                         \
+	((a) == (b) || hb_hash128_compare(digest_of((tb)->private_data, (a)),                          \
+									  digest_of((tb)->private_data, (b))) == 0)
+#define SH_SCOPE static inline
+#define SH_DEFINE
+#include "lib/simplehash.h"
 
 /* Equal keys of different rows are told apart by their digests, never by their place. */
 static inline bool
@@ -141,42 +161,59 @@ hb_sample_create(HbLoad *load, uint64 limit)
 
 	sample->limit = Min(limit, (uint64) UINT32_MAX - 1);
 	sample->capacity = 1024;
-	sample->slots = palloc(sizeof(SampleSlot) * sample->capacity);
-	sample->records = palloc_extended(sample->capacity * load->record_bytes, MCXT_ALLOC_HUGE);
-	if (load->moment_bytes > 0)
-		sample->moments = palloc_extended(sample->capacity * load->moment_bytes, MCXT_ALLOC_HUGE);
-	sample->by_digest = samplehash_create(load->context, 1024, NULL);
+	sample->slots = palloc(sizeof(SampleSlot) * (sample->capacity + 1));
+	sample->stride = MAXALIGN(load->record_bytes) + load->moment_bytes;
+	sample->per_block = Max(BLOCK_BYTES / sample->stride, 1);
+	sample->blocks_capacity = 64;
+	sample->blocks = palloc(sizeof(char *) * sample->blocks_capacity);
+	sample->by_digest = samplehash_create(load->context, 1024, sample);
 	heap_init(&sample->heap, sample);
 	return sample;
 }
 
-static void
-grow_slots(HbLoad *load, HbSample *sample)
+static char *
+record_of(const HbSample *sample, uint64 slot)
 {
-	Size capacity = sample->capacity * 2;
+	return sample->blocks[slot / sample->per_block] + slot % sample->per_block * sample->stride;
+}
 
-	sample->slots = repalloc_huge(sample->slots, sizeof(SampleSlot) * capacity);
-	sample->records = repalloc_huge(sample->records, capacity * load->record_bytes);
-	if (load->moment_bytes > 0)
-		sample->moments = repalloc_huge(sample->moments, capacity * load->moment_bytes);
-	sample->capacity = capacity;
+/* Room for a slot more, one behind those that are there. */
+static void
+reserve_slot(HbLoad *load, HbSample *sample)
+{
+	uint64 block = sample->heap.n / sample->per_block;
+
+	if (sample->heap.n == sample->capacity)
+	{
+		sample->capacity = Min(sample->capacity * 2, sample->limit);
+		sample->slots = repalloc_huge(sample->slots, sizeof(SampleSlot) * (sample->capacity + 1));
+	}
+	if (block < sample->nblocks)
+		return;
+	if (block == sample->blocks_capacity)
+	{
+		sample->blocks_capacity *= 2;
+		sample->blocks = repalloc_huge(sample->blocks, sizeof(char *) * sample->blocks_capacity);
+	}
+	sample->blocks[sample->nblocks++] =
+		hb_pages_alloc(load->context, Min(sample->per_block, sample->limit) * sample->stride);
 }
 
 static void
-fill_slot(HbLoad *load, HbSample *sample, uint32 slot, uint64 key, HbHash128 whole,
-		  const HbRowMeta *meta, const char *record, const char *moments)
+fill_slot(HbLoad *load, HbSample *sample, uint32 slot, HbHash128 whole, const HbRowMeta *meta,
+		  const char *record, const char *moments)
 {
 	SampleSlot *own = &sample->slots[slot];
+	char *own_record = record_of(sample, slot);
 	bool found;
 
-	own->key = key;
 	own->count = 1;
 	own->whole = whole;
 	own->meta = *meta;
-	memcpy(sample->records + (Size) slot * load->record_bytes, record, load->record_bytes);
+	memcpy(own_record, record, load->record_bytes);
 	if (load->moment_bytes > 0)
-		memcpy(sample->moments + (Size) slot * load->moment_bytes, moments, load->moment_bytes);
-	samplehash_insert(sample->by_digest, whole, &found)->slot = slot;
+		memcpy(own_record + MAXALIGN(load->record_bytes), moments, load->moment_bytes);
+	(void) samplehash_insert(sample->by_digest, slot, &found);
 }
 
 void
@@ -192,7 +229,8 @@ hb_sample_row(HbLoad *load, HbHash128 whole, const HbRowMeta *meta, const char *
 
 	if (full && key > heap->items[0].key)
 		return;
-	entry = samplehash_lookup(sample->by_digest, whole);
+	sample->slots[sample->capacity].whole = whole;
+	entry = samplehash_lookup(sample->by_digest, (uint32) sample->capacity);
 	if (entry != NULL)
 	{
 		sample->slots[entry->slot].count++;
@@ -201,9 +239,8 @@ hb_sample_row(HbLoad *load, HbHash128 whole, const HbRowMeta *meta, const char *
 	if (!full)
 	{
 		slot = (uint32) heap->n;
-		if (heap->n == sample->capacity)
-			grow_slots(load, sample);
-		fill_slot(load, sample, slot, key, whole, meta, record, moments);
+		reserve_slot(load, sample);
+		fill_slot(load, sample, slot, whole, meta, record, moments);
 		heap_push(heap, (HeapItem){key, slot});
 		if ((slot & 1023) == 1023)
 			hb_read_check_memory(load, heap->n);
@@ -212,8 +249,8 @@ hb_sample_row(HbLoad *load, HbHash128 whole, const HbRowMeta *meta, const char *
 	slot = heap->items[0].slot;
 	if (key == heap->items[0].key && hb_hash128_compare(whole, sample->slots[slot].whole) > 0)
 		return;
-	samplehash_delete(sample->by_digest, sample->slots[slot].whole);
-	fill_slot(load, sample, slot, key, whole, meta, record, moments);
+	(void) samplehash_delete(sample->by_digest, slot);
+	fill_slot(load, sample, slot, whole, meta, record, moments);
 	heap_replace_top(heap, (HeapItem){key, slot});
 }
 
@@ -240,6 +277,36 @@ choose_occurrences(HbLoad *load, HbSample *sample, uint64 nslots, Heap *chosen)
 		}
 }
 
+static int
+compare_slots(const void *a, const void *b)
+{
+	uint32 x = ((const HeapItem *) a)->slot;
+	uint32 y = ((const HeapItem *) b)->slot;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Writes the chosen ones to the file, ascending by slot. */
+static void
+write_chosen(HbLoad *load, HbSample *sample, const Heap *chosen)
+{
+	uint64 freed = 0; /* blocks */
+
+	for (uint64 i = 0; i < chosen->n; i++)
+	{
+		uint32 slot = chosen->items[i].slot;
+		const char *record = record_of(sample, slot);
+
+		while (freed < slot / sample->per_block)
+			hb_pages_free(sample->blocks[freed++]);
+		memcpy(hb_file_next(&load->file), record, load->record_bytes);
+		hb_read_keep(load, &sample->slots[slot].meta,
+					 load->moment_bytes > 0 ? record + MAXALIGN(load->record_bytes) : NULL);
+	}
+	while (freed < sample->nblocks)
+		hb_pages_free(sample->blocks[freed++]);
+}
+
 /* Writes the sample to the file. */
 void
 hb_sample_finish(HbLoad *load)
@@ -247,25 +314,16 @@ hb_sample_finish(HbLoad *load)
 	HbSample *sample = load->sample;
 	Heap chosen;
 
+	samplehash_destroy(sample->by_digest);
 	choose_occurrences(load, sample, sample->heap.n, &chosen);
-	for (uint64 i = 0; i < chosen.n; i++)
-	{
-		Size slot = chosen.items[i].slot;
-
-		memcpy(hb_file_next(&load->file), sample->records + slot * load->record_bytes,
-			   load->record_bytes);
-		hb_read_keep(load, &sample->slots[slot].meta,
-					 load->moment_bytes > 0 ? sample->moments + slot * load->moment_bytes : NULL);
-	}
+	pfree(sample->heap.items);
+	qsort(chosen.items, chosen.n, sizeof(HeapItem), compare_slots);
+	write_chosen(load, sample, &chosen);
 	if (load->nrows < load->read)
 		hb_load_note(load, "training uses " UINT64_FORMAT " of " UINT64_FORMAT " rows", load->nrows,
 					 load->read);
 	pfree(sample->slots);
-	pfree(sample->records);
-	if (sample->moments != NULL)
-		pfree(sample->moments);
-	pfree(sample->heap.items);
+	pfree(sample->blocks);
 	pfree(chosen.items);
-	samplehash_destroy(sample->by_digest);
 	load->sample = NULL;
 }

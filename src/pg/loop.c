@@ -26,6 +26,7 @@
 #define HB_SILENCE 60000       /* ms: the watchdog */
 #define HB_SLOT_RETRY 1000     /* ms between attempts to get a trainer slot */
 #define HB_TURN 1000           /* ms at most between two turns */
+#define HB_LOOK_AROUND 2000    /* ms: a trial may be trained for hours without a transaction */
 
 typedef struct HbLoop
 {
@@ -34,6 +35,7 @@ typedef struct HbLoop
 	int nworks;
 	HbRefill refill;
 	bool limited;
+	TimestampTz looked;
 } HbLoop;
 
 static WaitEventSet *hb_event_set = NULL;
@@ -426,9 +428,7 @@ hb_loop_timeout(const HbLoop *loop)
 	const HbRun *run = loop->run;
 	long timeout = HB_TURN;
 
-	if (run->npoints > 0)
-		timeout = hb_milliseconds_until(
-			TimestampTzPlusMilliseconds(run->points_since, hb_guc_curve_flush), timeout);
+	timeout = hb_record_wait(run, timeout);
 	if (loop->limited && run->deadline != 0)
 		timeout = hb_milliseconds_until(run->deadline, timeout);
 	return Max(timeout, 0);
@@ -473,12 +473,15 @@ hb_loop_turn(HbLoop *loop)
 	HbRun *run = loop->run;
 
 	hb_loop_assign(loop);
+	hb_record_turn(run);
 	hb_loop_grow(loop);
 	hb_loop_wait(loop);
 	hb_loop_watchdog(loop);
-	if (run->npoints > 0 &&
-		TimestampDifferenceExceeds(run->points_since, GetCurrentTimestamp(), hb_guc_curve_flush))
-		hb_curve_flush(run);
+	if (TimestampDifferenceExceeds(loop->looked, GetCurrentTimestamp(), HB_LOOK_AROUND))
+	{
+		hb_run_look_around(run);
+		loop->looked = GetCurrentTimestamp();
+	}
 	if (ConfigReloadPending)
 	{
 		ConfigReloadPending = false;
@@ -495,7 +498,6 @@ hb_loop_stop(HbLoop *loop)
 	for (i = 0; i < HB_MAX_SLOTS; i++)
 		if (hb_slots[i].state == HB_SLOT_BUSY)
 			(void) hb_slot_close(&hb_slots[i]);
-	hb_curve_flush(loop->run);
 }
 
 /* Whether there is anything left to do. */
@@ -513,8 +515,12 @@ hb_loop_refill(HbLoop *loop)
 bool
 hb_loop(HbRun *run, HbWork *works, int nworks, HbRefill refill, bool limited)
 {
-	HbLoop loop = {
-		.run = run, .works = works, .nworks = nworks, .refill = refill, .limited = limited};
+	HbLoop loop = {.run = run,
+				   .works = works,
+				   .nworks = nworks,
+				   .refill = refill,
+				   .limited = limited,
+				   .looked = GetCurrentTimestamp()};
 	MemoryContext caller = CurrentMemoryContext;
 
 	while (hb_loop_refill(&loop))
@@ -529,7 +535,6 @@ hb_loop(HbRun *run, HbWork *works, int nworks, HbRefill refill, bool limited)
 		MemoryContextSwitchTo(run->scratch);
 		hb_loop_turn(&loop);
 	}
-	hb_curve_flush(run);
 	MemoryContextSwitchTo(caller);
 	return true;
 }

@@ -117,7 +117,8 @@ static const Setting settings[] = {
 	 1000000, "Sets the most distinct values a category column may have in a strict study.",
 	 "Without option strict the 255 most frequent values are kept and the rest is one category."},
 	{"hyperband.curve_flush", SETTING_INT, PGC_USERSET, GUC_UNIT_MS, &hb_guc_curve_flush, 1000,
-	 NULL, 10, 3600 * 1000, "Sets how often points of loss curves are committed.", NULL},
+	 NULL, 0, 3600 * 1000, "Sets how often points of loss curves are committed, and results.",
+	 "Results wait for a second at most.  Zero commits each as it comes."},
 	{"hyperband.fault", SETTING_STRING, PGC_SUSET, GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL,
 	 &hb_guc_fault, 0, NULL, 0, 0, "Injects a fault, as point:action, for tests of the extension.",
 	 NULL}};

@@ -56,15 +56,31 @@ hb_transaction_commit_lazily(HbTransaction *transaction)
 }
 
 /* Call in a transaction.  A model of a role that was dropped meanwhile would belong to nobody. */
-void
-hb_run_check_cancel(HbRun *run)
+static void
+hb_run_check_owner(const HbRun *run)
 {
 	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(run->study->owner)))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("role with OID %u does not exist", run->study->owner)));
+}
+
+void
+hb_run_check_cancel(HbRun *run)
+{
+	hb_run_check_owner(run);
 	if (hb_study_cancel_requested(run->study->study_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling study due to user request")));
+}
+
+void
+hb_run_look_around(const HbRun *run)
+{
+	HbTransaction transaction;
+
+	hb_transaction_begin(&transaction);
+	hb_run_check_owner(run);
+	hb_transaction_commit(&transaction);
 }
 
 void
@@ -248,30 +264,18 @@ hb_run_loaded(HbRun *run)
 	hb_transaction_commit_lazily(&transaction);
 }
 
-/* Under an asynchronous scheduler the decision to start or to promote has its position in the study's log. */
+/* Under an asynchronous scheduler the decision to start or to promote has its position in the study's log, at once. */
 void
 hb_run_decide(HbRun *run, const HbStage *stage)
 {
 	bool logged = run->scheduler->asynchronous;
-	HbTransaction transaction;
-	int64 *trial_ids = palloc(sizeof(int64) * Max(stage->ndecisions, 1));
-	int64 incumbent = run->best.number ? run->rows[run->best.number - 1].trial_id : 0;
-	int i;
+	bool starts = logged && stage->seq > 0 && stage->from_resource == 0;
 
-	for (i = 0; i < stage->ndecisions; i++)
-		trial_ids[i] = run->rows[stage->decisions[i].number - 1].trial_id;
-	hb_transaction_begin(&transaction);
-	hb_run_check_cancel(run);
-	if (stage->ndecisions > 0)
-		hb_decisions_store(run->study->study_id, stage->ndecisions, stage->decisions, trial_ids,
-						   incumbent, logged ? stage->seq : -1);
-	if (logged && stage->seq > 0 && stage->from_resource == 0)
-		hb_log_start(run->study->study_id, stage->numbers[0], stage->seq);
-	/* A rung's decision, once seen, is not taken back, though it would come out alike. */
-	hb_transaction_commit(&transaction);
-	for (i = 0; i < stage->ndecisions; i++)
-		if (stage->decisions[i].promoted == 0 && stage->decisions[i].number != run->best.number)
-			run->stored[stage->decisions[i].number - 1] = false;
+	if (stage->ndecisions > 0 || starts)
+		hb_record_decisions(run, stage->decisions, stage->ndecisions,
+							starts ? stage->numbers[0] : 0, logged ? stage->seq : -1);
+	if (logged)
+		hb_record_flush(run);
 }
 
 /* Trains one stage; false: the time limit came first. Chunks that are recorded already are left out. */
@@ -417,6 +421,7 @@ hb_run_study(HbStudyRow *study)
 	since = GetCurrentTimestamp();
 	in_time = run->scheduler->asynchronous ? hb_run_asynchronous(run) : hb_run_stages(run);
 	MemoryContextSwitchTo(run->context);
+	hb_record_flush(run);
 	hb_run_report(run, since);
 	hb_finish(run, !in_time);
 }

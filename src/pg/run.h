@@ -6,7 +6,8 @@
  *   run_plan.c    its plan and its trials: those recorded, and new ones, drawn when their turn comes
  *   run_async.c   a study whose scheduler does not wait for whole rungs
  *   run_warm.c    what another study found out, for a warm start
- *   train.c       a chunk of a stage: its job, its results, which checkpoints stay
+ *   train.c       a chunk of a stage: its job, its results
+ *   record.c      what happened to the trials, until it is written; which checkpoints stay
  *   loop.c        the event loop: works to slots, frames back, lost trainers, time limit
  *   finish.c      winner, test figures, comparison with the current model, new version
  *
@@ -63,6 +64,13 @@ typedef struct HbIncumbent
 	double tie_loss;
 } HbIncumbent;
 
+/* A checkpoint that is in memory alone. */
+typedef struct HbHeld
+{
+	void *state; /* NULL: none */
+	size_t bytes;
+} HbHeld;
+
 typedef struct HbRun
 {
 	MemoryContext context;       /* lives as long as the run */
@@ -99,7 +107,6 @@ typedef struct HbRun
 	HbTrialRow *rows; /* by number - 1: ids and attempts */
 	double (*params)[HB_MAX_PARAMS];
 	HbStudyState state;
-	bool *stored; /* by number - 1: a checkpoint at the trial's resource is in the catalog */
 	HbIncumbent best;
 	HbStatus last_failure; /* why the last trial failed */
 	HbMetrics *metrics;    /* folds, by number - 1: means of the pulls so far */
@@ -112,7 +119,20 @@ typedef struct HbRun
 	int points_capacity;
 	HbCurvePoint *points;
 	int64 *point_ids;
-	TimestampTz points_since;
+
+	/* what else waits (record.c), and the checkpoints */
+	struct HbEvent *events;
+	int nevents;
+	int events_capacity;
+	MemoryContext held_context; /* reset when it is written */
+	TimestampTz flushed;        /* when something was written last */
+	HbHeld *held;               /* by number - 1: at the trial's resource */
+	size_t held_bytes;
+	int64
+		*stored; /* by number - 1: the resource of the trial's checkpoint in the catalog; 0: none */
+	HbHeld best_held; /* the incumbent's, maybe its trial's own */
+	int64 best_held_number;
+	HbIncumbent best_stored; /* the incumbent's checkpoint in the catalog is this one's */
 
 	/* what has been trained since this process took the study up */
 	int64 chunks;
@@ -147,6 +167,8 @@ extern void hb_run_cleanup(void);
 extern void hb_run_check_cancel(HbRun *run);
 /* The same in a transaction of its own; takes back a pending SIGINT. */
 extern void hb_run_look(HbRun *run);
+/* In a transaction of its own: raises 42704 where the owner is gone, and ends the process where the extension is. */
+extern void hb_run_look_around(const HbRun *run);
 
 /* run.c: writes down what a stage decided before anything is trained on its account. */
 extern void hb_run_decide(HbRun *run, const HbStage *stage);
@@ -216,9 +238,25 @@ extern void hb_train_lost(HbRun *run, HbWork *work);
 extern void hb_train_fail(HbRun *run, HbWork *work, const HbStatus *failure);
 /* Whether the trial has its result at the end of the stage, or has ended. */
 extern bool hb_train_recorded(const HbRun *run, const HbStage *stage, int64 number);
-/* False: the trial is not of this work. */
+/* False: the point is not of this work. */
 extern bool hb_curve_add(HbRun *run, const HbWork *work, HbCurvePoint *point);
-extern void hb_curve_flush(HbRun *run);
+
+/*
+ * record.c: what happened, in its order; written by the next flush.  numbers are the trials'.  With results come the trials'
+ * states; run->state and run->best have the results already.
+ */
+extern void hb_record_start(HbRun *run, const int64 *numbers, int n);
+extern void
+hb_record_results(HbRun *run, const int64 *numbers, const HbTrialRecord *records, int n);
+extern void hb_record_failure(HbRun *run, const int64 *numbers, int n, const HbStatus *failure);
+/* started: asha, the trial that the decision starts, 0 for none; seq: see hb_decisions_store(). */
+extern void
+hb_record_decisions(HbRun *run, const HbDecision *decisions, int n, int64 started, int64 seq);
+/* Writes all that waits, in one transaction; where it is time (turn). */
+extern void hb_record_flush(HbRun *run);
+extern void hb_record_turn(HbRun *run);
+/* ms until it is time, or at_most */
+extern long hb_record_wait(const HbRun *run, long at_most);
 
 /*
  * loop.c: runs all works that are not done; refill (or NULL) is asked to give each that is done something new.  False:

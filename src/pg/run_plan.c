@@ -49,6 +49,7 @@ hb_run_reserve(HbRun *run, int trials)
 	run->rows = hb_grown(run, run->rows, sizeof(*run->rows), capacity);
 	run->params = hb_grown(run, run->params, sizeof(*run->params), capacity);
 	run->stored = hb_grown(run, run->stored, sizeof(*run->stored), capacity);
+	run->held = hb_grown(run, run->held, sizeof(*run->held), capacity);
 	run->state.trials = hb_grown(run, run->state.trials, sizeof(*run->state.trials), capacity);
 	if (run->by_folds)
 		run->metrics = hb_grown(run, run->metrics, sizeof(*run->metrics), capacity);
@@ -112,7 +113,7 @@ hb_run_view(HbRun *run, int i)
 	view->batch_size = batch >= 0 ? (int64) params[batch] : 1;
 	view->width = run->family->width(run->family, &run->problem, params);
 	view->cost = run->family->cost(run->family, &run->problem, params);
-	run->stored[i] = row->resource > 0 && !run->from_scratch;
+	run->stored[i] = view->state == HB_TRIAL_WAITING && !run->from_scratch ? row->resource : 0;
 	hb_run_check_view(run, view);
 }
 
@@ -397,6 +398,8 @@ hb_run_draw_next(HbRun *run)
 	int last;
 	int n;
 
+	/* what is drawn may depend on what is recorded */
+	hb_record_flush(run);
 	if (first == run->plan.nbrackets && !hb_run_extend(run))
 		return false;
 	last = run->plan.nbrackets;
@@ -525,6 +528,7 @@ hb_run_results(HbRun *run)
 	run->results = hb_results_get(run->study->study_id, &run->state.nresults);
 	run->state.last_seq = hb_log_last(run->study->study_id);
 	hb_transaction_commit(&transaction);
+	run->best_stored = run->best;
 	hb_run_check_results(run);
 	run->results_capacity = run->state.nresults;
 	run->state.results = run->results;

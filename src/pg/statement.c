@@ -13,6 +13,8 @@
 
 #include "core/rng.h"
 
+#include "pg/catalog.h"
+
 #define MAX_PARAMETERS 40
 
 static Oid
@@ -44,6 +46,8 @@ parameter_type(char letter)
 			return TEXTARRAYOID;
 		case 'A':
 			return INT8ARRAYOID;
+		case 'D':
+			return FLOAT8ARRAYOID;
 	}
 	elog(ERROR, "unknown parameter letter \"%c\"", letter);
 }
@@ -89,6 +93,24 @@ int64_array(int n, const int64 *values)
 		elements[i] = Int64GetDatum(values[i]);
 	return PointerGetDatum(
 		construct_array(elements, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+static Datum
+float8_array(int n, const double *values)
+{
+	Datum *elements = palloc(sizeof(Datum) * Max(n, 1));
+	bool *nulls = palloc(sizeof(bool) * Max(n, 1));
+	int lower = 1;
+
+	for (int i = 0; i < n; i++)
+	{
+		elements[i] = Float8GetDatum(values[i]);
+		nulls[i] = isnan(values[i]);
+	}
+	if (n == 0)
+		return PointerGetDatum(construct_empty_array(FLOAT8OID));
+	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &lower, FLOAT8OID,
+											  sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 /* Types passed by pointer; NULL is NULL. */
@@ -155,6 +177,13 @@ collect(const char *letters, va_list *args, Datum *values, char *nulls)
 				values[i] = int64_array(n, va_arg(*args, const int64 *));
 				break;
 			}
+			case 'D':
+			{
+				int n = va_arg(*args, int);
+
+				values[i] = float8_array(n, va_arg(*args, const double *));
+				break;
+			}
 			default:
 				values[i] = pointer_value(letters[i], va_arg(*args, void *), &nulls[i]);
 		}
@@ -184,14 +213,17 @@ execute_read(HbStatement *statement, Datum *values, const char *nulls)
 uint64
 hb_run(HbStatement *statement, ...)
 {
-	MemoryContext scratch =
-		AllocSetContextCreate(CurTransactionContext, "hyperband statement", ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(scratch);
+	MemoryContext scratch;
+	MemoryContext old;
 	Datum values[MAX_PARAMETERS];
 	char nulls[MAX_PARAMETERS];
 	va_list args;
 	int code;
 
+	hb_catalog_prepare();
+	scratch =
+		AllocSetContextCreate(CurTransactionContext, "hyperband statement", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(scratch);
 	if (SPI_tuptable != NULL)
 		SPI_freetuptable(SPI_tuptable);
 	SPI_tuptable = NULL;

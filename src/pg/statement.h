@@ -20,6 +20,7 @@
  *   t const char *    j Jsonb *    y bytea *    v Interval *    (NULL is NULL)
  *   a char **, NULL-terminated, to text[]; NULL is NULL
  *   A int n and const int64 *, two arguments, to bigint[]
+ *   D int n and const double *, two arguments, to float8[], NaN to NULL
  */
 typedef struct HbStatement
 {
@@ -42,7 +43,7 @@ typedef struct HbStatement
 /* Set by hb_catalog_enter_read(): reads take the caller's active snapshot instead, as a STABLE function must. */
 extern bool hb_read_as_caller;
 
-/* Runs it inside a connected SPI; returns the number of rows. */
+/* Runs it inside a catalog scope; returns the number of rows. */
 extern uint64 hb_run(HbStatement *statement, ...);
 
 /* Values of the last run, columns from 1. Pointers are copies in CurrentMemoryContext, NULL for NULL. */

@@ -34,6 +34,7 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
+#include "pg/control.h"
 #include "pg/external.h"
 #include "pg/handover.h"
 #include "pg/launch.h"
@@ -135,9 +136,26 @@ hb_hear_cancel(bool hear)
 	QueryCancelPending = false;
 }
 
+/* What rows caused may quote them: its owner finds it in the study, the log has the kind. */
+static void
+hb_log_error(int64 study_id, const ErrorData *error)
+{
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		return;
+	if (!hb_error_may_quote_rows(error->sqlerrcode))
+	{
+		EmitErrorReport();
+		return;
+	}
+	ereport(LOG, (errmsg("study %lld failed with SQLSTATE %s", (long long) study_id,
+						 unpack_sql_state(error->sqlerrcode)),
+				  errdetail("Its owner sees the message in hyperband.study."), errhidestmt(true),
+				  errhidecontext(true)));
+}
+
 /* The ERROR that ended the study, after the trainers are gone. Leaves the process in order for the next study. */
 static ErrorData *
-hb_take_error(void)
+hb_take_error(int64 study_id)
 {
 	ErrorData *error;
 
@@ -146,8 +164,7 @@ hb_take_error(void)
 	hb_slots_close_all();
 	MemoryContextSwitchTo(TopMemoryContext);
 	error = CopyErrorData();
-	if (error->sqlerrcode != ERRCODE_QUERY_CANCELED)
-		EmitErrorReport();
+	hb_log_error(study_id, error);
 	FlushErrorState();
 	LWLockReleaseAll();
 	pgstat_report_wait_end();
@@ -209,7 +226,7 @@ hb_supervise(HbStudyRow *study)
 	}
 	PG_CATCH();
 	{
-		error = hb_take_error();
+		error = hb_take_error(study_id);
 	}
 	PG_END_TRY();
 	hb_function_cleanup();

@@ -1,13 +1,8 @@
 /*
- * train.c - one chunk of a stage: the job for a trainer, its results, which checkpoints stay
+ * train.c - one chunk of a stage: the job for a trainer, and its results
  *
- * A chunk's results are one transaction: evaluations, states, checkpoints and the curve points that came
- * before them.  The state that a trial goes on from is always read back from the checkpoint table,
- * so that an undisturbed run and a resumed one are the same code path.
- *
- * A checkpoint stays where something can still need it: between two rungs; at a rung while the trial is
- * among the best k of its bracket there, k being the number that the next rung takes; at a last rung; and
- * the incumbent's, at the rung where it won.
+ * A chunk's results count together or not at all.  They are applied to the run at once; record.c writes them, together
+ * with the curve points that came before them.
  */
 #include "pg.h"
 
@@ -17,8 +12,6 @@
 
 #include "pg/run.h"
 #include "tune/racing.h"
-
-#define HB_MAX_POINTS 65536 /* curve points held before they are flushed at once */
 
 static HbTrialView *
 hb_view(const HbRun *run, int64 number)
@@ -56,18 +49,7 @@ hb_work_numbers(const HbRun *run, const HbWork *work, int *n)
 	return numbers;
 }
 
-static int64 *
-hb_trial_ids(const HbRun *run, const int64 *numbers, int n)
-{
-	int64 *ids = palloc(sizeof(int64) * Max(n, 1));
-	int i;
-
-	for (i = 0; i < n; i++)
-		ids[i] = run->rows[numbers[i] - 1].trial_id;
-	return ids;
-}
-
-/* Reads the checkpoint that a trial goes on from. */
+/* Reads the checkpoint that a trial goes on from; in a transaction. */
 static void
 hb_read_state(const HbRun *run, const HbStage *stage, HbJobTrial *trial)
 {
@@ -84,6 +66,31 @@ hb_read_state(const HbRun *run, const HbStage *stage, HbJobTrial *trial)
 	hb_status_init(&status);
 	if (!hb_checkpoint_check(trial->state, length, &status))
 		hb_raise(&status);
+}
+
+/* The states that a job goes on from, from memory or from the catalog. */
+static void
+hb_get_states(const HbRun *run, const HbStage *stage, HbJob *job)
+{
+	HbTransaction transaction;
+	uint32 missing = 0;
+	uint32 i;
+
+	for (i = 0; i < job->ntrials; i++)
+	{
+		const HbHeld *held = &run->held[job->trials[i].number - 1];
+
+		job->trials[i].state = held->state;
+		job->trials[i].state_bytes = held->bytes;
+		missing += held->state == NULL;
+	}
+	if (missing == 0)
+		return;
+	hb_transaction_begin(&transaction);
+	for (i = 0; i < job->ntrials; i++)
+		if (job->trials[i].state == NULL)
+			hb_read_state(run, stage, &job->trials[i]);
+	hb_transaction_commit(&transaction);
 }
 
 /* The share of the training rows that a unit of resource stands for; never none. */
@@ -149,7 +156,6 @@ hb_train_job(const HbRun *run, const HbStage *stage, const HbSlot *slot, HbJob *
 void
 hb_train_send(HbRun *run, HbWork *work, HbSlot *slot)
 {
-	HbTransaction transaction;
 	HbJob job;
 	int64 *numbers;
 	int n;
@@ -160,18 +166,15 @@ hb_train_send(HbRun *run, HbWork *work, HbSlot *slot)
 	job.ntrials = n;
 	job.trials = palloc0(sizeof(HbJobTrial) * Max(n, 1));
 
-	hb_transaction_begin(&transaction);
-	hb_run_check_cancel(run);
 	for (i = 0; i < n; i++)
 	{
 		job.trials[i].number = numbers[i];
 		memcpy(job.trials[i].params, run->params[numbers[i] - 1], sizeof(job.trials[i].params));
-		if (job.from_resource > 0)
-			hb_read_state(run, work->stage, &job.trials[i]);
 	}
-	hb_trials_start(run->study->study_id, n, hb_trial_ids(run, numbers, n));
-	hb_transaction_commit_lazily(&transaction);
+	if (job.from_resource > 0)
+		hb_get_states(run, work->stage, &job);
 
+	hb_record_start(run, numbers, n);
 	for (i = 0; i < n; i++)
 	{
 		run->rows[numbers[i] - 1].attempt++;
@@ -304,147 +307,8 @@ hb_best_update(HbRun *run, const HbTrialView *view)
 	best->tie_loss = view->tie_loss;
 }
 
-/* Order of a rung as the scheduler ranks it: lower loss first, none last, ties to the lower number. */
-static bool
-hb_rung_before(const HbTrialView *a, const HbTrialView *b)
-{
-	if (isfinite(a->loss) != isfinite(b->loss))
-		return isfinite(a->loss);
-	if (isfinite(a->loss) && a->loss != b->loss)
-		return a->loss < b->loss;
-	return a->number < b->number;
-}
-
-/* Whether a trial that waits at a rung can still be among those that the next rung takes; a last rung keeps all. */
-static bool
-hb_can_be_promoted(const HbRun *run, const HbTrialView *view)
-{
-	const HbPlanBracket *bracket = &run->plan.brackets[view->bracket_index];
-	int64 better = 0;
-	int64 i;
-
-	/* without barriers a trial may be promoted as long as the study goes on */
-	if (view->rung == bracket->nrungs - 1 || run->scheduler->asynchronous)
-		return true;
-	for (i = bracket->first_number; i < bracket->first_number + bracket->trials; i++)
-	{
-		const HbTrialView *other = hb_view(run, i);
-
-		if (other->rung == view->rung && other->evaluated && hb_rung_before(other, view))
-			better++;
-	}
-	return better < bracket->rungs[view->rung + 1].trials;
-}
-
-/* Whether the trial can need its checkpoint at the resource where it stands, the incumbent's right apart. */
-static bool
-hb_state_needed(const HbRun *run, const HbTrialView *view)
-{
-	/* what is trained anew at each rung needs nothing to go on from */
-	if (run->from_scratch)
-		return false;
-	switch (view->state)
-	{
-		case HB_TRIAL_COMPLETED:
-		case HB_TRIAL_RUNNING:
-			return true;
-		case HB_TRIAL_WAITING:
-			return !view->evaluated || hb_can_be_promoted(run, view);
-		default:
-			return false;
-	}
-}
-
-static bool
-hb_is_incumbent(const HbRun *run, const HbTrialView *view)
-{
-	return run->best.number == view->number && run->best.resource == view->resource;
-}
-
-static int
-hb_rung_compare(const void *a, const void *b)
-{
-	const HbTrialView *x = *(const HbTrialView *const *) a;
-	const HbTrialView *y = *(const HbTrialView *const *) b;
-
-	if (hb_rung_before(x, y))
-		return -1;
-	return hb_rung_before(y, x) ? 1 : 0;
-}
-
-/* The last of those that the next rung can still take, by their order at this one; NULL: it can take them all. */
-static const HbTrialView *
-hb_rung_last(const HbRun *run, const HbPlanBracket *bracket, int rung)
-{
-	const HbTrialView **views = palloc(sizeof(*views) * Max(bracket->trials, 1));
-	const HbTrialView *last = NULL;
-	int64 n = 0;
-	int64 i;
-
-	for (i = bracket->first_number; i < bracket->first_number + bracket->trials; i++)
-		if (hb_view(run, i)->rung == rung && hb_view(run, i)->evaluated)
-			views[n++] = hb_view(run, i);
-	if (n > bracket->rungs[rung + 1].trials)
-	{
-		qsort(views, n, sizeof(*views), hb_rung_compare);
-		last = views[bracket->rungs[rung + 1].trials - 1];
-	}
-	pfree(views);
-	return last;
-}
-
-/* The checkpoints of a rung that the next one cannot take any more; all of them at once, since rungs may be large. */
 static void
-hb_drop_behind(HbRun *run, const HbPlanBracket *bracket, int rung)
-{
-	const HbTrialView *last = hb_rung_last(run, bracket, rung);
-	int64 i;
-
-	for (i = bracket->first_number; last && i < bracket->first_number + bracket->trials; i++)
-	{
-		const HbTrialView *view = hb_view(run, i);
-
-		if (!run->stored[i - 1] || view->state != HB_TRIAL_WAITING || !view->evaluated ||
-			view->rung != rung || !hb_rung_before(last, view) || hb_is_incumbent(run, view))
-			continue;
-		hb_checkpoint_delete(run->rows[i - 1].trial_id, view->resource);
-		run->stored[i - 1] = false;
-	}
-}
-
-/* Deletes what the new results made superfluous: of others in the same rungs, and of the former incumbent. */
-static void
-hb_drop_superfluous(HbRun *run, const HbIncumbent *former)
-{
-	int b;
-	int rung;
-
-	/* what is trained anew at each rung stores nothing; without barriers all is needed until the end */
-	for (b = 0; b < run->plan.nbrackets && !run->from_scratch && !run->scheduler->asynchronous; b++)
-	{
-		const HbPlanBracket *bracket = &run->plan.brackets[b];
-
-		if (bracket->first_number + bracket->trials - 1 > run->ntrials)
-			break; /* not drawn yet */
-		for (rung = 0; rung < bracket->nrungs - 1; rung++)
-			hb_drop_behind(run, bracket, rung);
-	}
-	if (former->number != 0 &&
-		(former->number != run->best.number || former->resource != run->best.resource))
-	{
-		const HbTrialView *view = hb_view(run, former->number);
-
-		if (view->resource == former->resource && hb_state_needed(run, view))
-			return;
-		hb_checkpoint_delete(run->rows[former->number - 1].trial_id, former->resource);
-		if (view->resource == former->resource)
-			run->stored[former->number - 1] = false;
-	}
-}
-
-static void
-hb_trial_record(HbRun *run, const HbStage *stage, const HbTrialResult *result,
-				HbTrialRecord *record)
+hb_trial_record(HbRun *run, const HbTrialResult *result, HbTrialRecord *record)
 {
 	const HbTrialView *view = hb_view(run, (int64) result->number);
 	const HbTrialRow *row = &run->rows[result->number - 1];
@@ -456,24 +320,16 @@ hb_trial_record(HbRun *run, const HbStage *stage, const HbTrialResult *result,
 	record->result = result;
 	record->rung = trained ? hb_rung_at(&run->plan, view, result->resource) : -1;
 	record->last_rung = record->rung == bracket->nrungs - 1;
-	record->keep_state =
-		trained && result->state && (hb_state_needed(run, view) || hb_is_incumbent(run, view));
-	record->drop_below = stage->to_resource;
 	record->from_scratch = run->by_rows;
 	if (record->rung >= 0 && run->scheduler->asynchronous)
 		record->seq = ++run->state.last_seq;
-	record->keep_resource = run->best.number == view->number ? run->best.resource : -1;
-	run->stored[result->number - 1] = record->keep_state;
 }
 
 bool
 hb_train_record(HbRun *run, HbWork *work, HbJobResult *result, HbStatus *status)
 {
-	HbTransaction transaction;
-	HbIncumbent former = run->best;
 	HbTrialRecord *records;
 	int64 *numbers;
-	int64 best;
 	int n;
 	int i;
 
@@ -487,21 +343,12 @@ hb_train_record(HbRun *run, HbWork *work, HbJobResult *result, HbStatus *status)
 	for (i = 0; i < n; i++)
 		if (result->trials[i].outcome == HB_OUTCOME_TRAINED)
 			hb_best_update(run, hb_view(run, numbers[i]));
-	best = run->best.number ? run->rows[run->best.number - 1].trial_id : 0;
 	records = palloc0(sizeof(HbTrialRecord) * Max(n, 1));
 	for (i = 0; i < n; i++)
-		hb_trial_record(run, work->stage, &result->trials[i], &records[i]);
+		hb_trial_record(run, &result->trials[i], &records[i]);
 
-	hb_transaction_begin(&transaction);
-	if (run->npoints > 0)
-		hb_curve_store(run->study->study_id, run->npoints, run->point_ids, run->points);
-	if (hb_results_store(run->study->study_id, run->metric, n, records, best,
-						 best ? run->best.loss : NAN) != n)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("trials of the study were changed while they were trained")));
-	hb_drop_superfluous(run, &former);
-	hb_transaction_commit(&transaction);
-	run->npoints = 0;
+	hb_record_results(run, numbers, records, n);
+	hb_record_turn(run);
 	return true;
 }
 
@@ -524,7 +371,8 @@ hb_train_lost(HbRun *run, HbWork *work)
 		int j;
 
 		for (j = 0; j < n && !lost; j++)
-			lost = run->points[i].trial == (uint64) numbers[j];
+			lost = run->points[i].trial == (uint64) numbers[j] &&
+				   (int64) run->points[i].resource > work->stage->from_resource;
 		if (lost)
 			continue;
 		run->points[kept] = run->points[i];
@@ -536,18 +384,12 @@ hb_train_lost(HbRun *run, HbWork *work)
 void
 hb_train_fail(HbRun *run, HbWork *work, const HbStatus *failure)
 {
-	HbTransaction transaction;
 	int64 *numbers;
 	int n;
 	int i;
 
 	numbers = hb_work_numbers(run, work, &n);
-	hb_transaction_begin(&transaction);
-	hb_trials_fail(run->study->study_id, n, hb_trial_ids(run, numbers, n), failure);
-	for (i = 0; i < n; i++)
-		if (run->stored[numbers[i] - 1] && !hb_is_incumbent(run, hb_view(run, numbers[i])))
-			hb_checkpoint_delete(run->rows[numbers[i] - 1].trial_id, work->stage->from_resource);
-	hb_transaction_commit(&transaction);
+	hb_record_failure(run, numbers, n, failure);
 	for (i = 0; i < n; i++)
 		hb_view(run, numbers[i])->state = HB_TRIAL_FAILED;
 	run->last_failure = *failure;
@@ -583,6 +425,9 @@ hb_curve_add(HbRun *run, const HbWork *work, HbCurvePoint *point)
 		return false;
 	if (!hb_curve_convert(run, work, point))
 		return true;
+	if ((int64) point->resource <= work->stage->from_resource ||
+		(int64) point->resource > work->stage->to_resource)
+		return false;
 	if (run->npoints == run->points_capacity)
 	{
 		int capacity = Max(256, run->points_capacity * 2);
@@ -601,24 +446,8 @@ hb_curve_add(HbRun *run, const HbWork *work, HbCurvePoint *point)
 		run->point_ids = ids;
 		run->points_capacity = capacity;
 	}
-	if (run->npoints == 0)
-		run->points_since = GetCurrentTimestamp();
 	run->points[run->npoints] = *point;
 	run->point_ids[run->npoints] = run->rows[point->trial - 1].trial_id;
-	if (++run->npoints >= HB_MAX_POINTS)
-		hb_curve_flush(run);
+	run->npoints++;
 	return true;
-}
-
-void
-hb_curve_flush(HbRun *run)
-{
-	HbTransaction transaction;
-
-	if (run->npoints == 0)
-		return;
-	hb_transaction_begin(&transaction);
-	hb_curve_store(run->study->study_id, run->npoints, run->point_ids, run->points);
-	hb_transaction_commit(&transaction);
-	run->npoints = 0;
 }
