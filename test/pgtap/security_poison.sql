@@ -10,9 +10,13 @@ CREATE SCHEMA poison;
 SET search_path = poison, public;
 SELECT setseed(0.25) \g /dev/null
 CREATE TABLE data AS SELECT n AS id, n % 7 AS a, sin(n) AS b, 'c' || n % 3 AS c, n % 2 = 0 AS y FROM generate_series(1, 200) n;
+-- While the originals are made, so that none of them comes to its end before the cancel.
+CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_catalog.pg_sleep(0.05); RETURN NULL; END $$;
+CREATE TRIGGER linger AFTER INSERT ON hyperband.evaluation FOR EACH ROW EXECUTE FUNCTION linger();
 CREATE FUNCTION slow(config jsonb, resource int) RETURNS float8 LANGUAGE sql AS $$ SELECT (config ->> 'x')::float8 / resource FROM pg_sleep(0.01) $$;
 
--- Originals: studies that were cancelled once they had results to go on from.
+-- Originals: studies that were cancelled once they had results to go on from; those are written as they come.
+SET hyperband.curve_flush = 0;
 CREATE TABLE original (kind text PRIMARY KEY, id bigint);
 CREATE FUNCTION start(scheduler text, resource text) RETURNS bigint LANGUAGE sql AS $$
 	SELECT hyperband_tune('data', 'y', features => ARRAY['a', 'b', 'c'], scheduler => scheduler, resource => resource, max_resource => 27, trainers => 1, name => 'poison',
@@ -35,6 +39,7 @@ INSERT INTO original VALUES ('racing', start('racing', 'folds'));
 CALL cancel_halfway('racing');
 INSERT INTO original VALUES ('function', hyperband_minimize('slow(jsonb, int)', '{"x": {"type": "float", "low": 0, "high": 1}}', max_resource => 9, resource => 'calls', workers => 1));
 CALL cancel_halfway('function');
+DROP TRIGGER linger ON hyperband.evaluation;
 
 -- copy_of(study): a study of its own with copies of all its rows.
 CREATE FUNCTION copy_of(original bigint) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -82,7 +87,8 @@ INSERT INTO poison SELECT 'hyperband', format('%s.%s = %s', t, c, v), format('UP
 	('trial', 'config', '''{"units": 1, "optimizer": 7}''', false), ('trial', 'config', '''{"units": 100}''', false), ('trial', 'state', '''completed''', true), ('trial', 'state', '''diverged''', false),
 	('trial', 'rung', '2147483647', true), ('trial', 'rung', '3', true), ('trial', 'rung', 'NULL', true), ('trial', 'resource', '2147483647', true), ('trial', 'resource', '0', true), ('trial', 'resource', '2', true),
 	('trial', 'attempt', '2147483647', false), ('trial', 'attempt', '-2147483648', false), ('trial', 'started_seq', '2147483647', false), ('trial', 'loss', '''NaN''', false), ('trial', 'metrics', '''[]''', false),
-	('evaluation', 'rung', '2147483647', true), ('evaluation', 'rung', 'rung + 1', true), ('evaluation', 'resource', '2147483647', false), ('evaluation', 'resource', '-1', false), ('evaluation', 'attempt', '2147483647', false),
+	('evaluation', 'rung', 'CASE WHEN rung = (SELECT max(e.rung) FROM hyperband.evaluation e WHERE e.trial_id = evaluation.trial_id) THEN 2147483647 ELSE rung END', true),
+	('evaluation', 'rung', 'CASE WHEN rung = (SELECT max(e.rung) FROM hyperband.evaluation e WHERE e.trial_id = evaluation.trial_id) THEN rung + 1 ELSE rung END', true), ('evaluation', 'resource', '2147483647', false), ('evaluation', 'resource', '-1', false), ('evaluation', 'attempt', '2147483647', false),
 	('evaluation', 'seq', '-2147483648', false), ('evaluation', 'loss', '''NaN''', false), ('evaluation', 'loss', '''-Infinity''', false), ('evaluation', 'metrics', '''[]''', false), ('evaluation', 'metrics', '''{"error": "x"}''', false),
 	('evaluation', 'rank', '-1', false), ('evaluation', 'promoted', 'true', false), ('evaluation', 'trial_id', 'trial_id - (SELECT max(trial_id) - min(trial_id) + 1 FROM hyperband.trial WHERE study_id = $1)', false),
 	('loss_curve', 'resource', 'resource + 2147483000', false), ('checkpoint', 'resource', '2147483647', true), ('checkpoint', 'resource', '0', true), ('checkpoint', 'chunk', '2147483647', false),
@@ -147,7 +153,7 @@ BEGIN
 		UPDATE poison.poison SET outcome = told WHERE id = p.id;
 		COMMIT;
 	END LOOP;
-	FOR p IN SELECT id, CASE kind WHEN 'function' THEN interval '1 s' ELSE '10 s' END AS longest FROM poison.poison WHERE outcome IS NULL ORDER BY id LOOP
+	FOR p IN SELECT id, CASE kind WHEN 'function' THEN interval '1 s' ELSE '60 s' END AS longest FROM poison.poison WHERE outcome IS NULL ORDER BY id LOOP
 		told := poison.waited(p.id, p.longest);
 		IF told = 'running' THEN
 			PERFORM hyperband_cancel(p.id);

@@ -65,7 +65,7 @@ SELECT is(became('alices'), 'done', 'a role with LOGIN, USAGE on the schema and 
 
 -- Another role: a study that is not one's own does not exist; neither does a model.
 SELECT is(said('sec_bob', call), format('42704 study %s does not exist', study), 'another''s study: ' || call) FROM (SELECT format(f, study) AS call, study FROM
-	unnest('{SELECT hyperband_wait(%s),SELECT hyperband_cancel(%s),SELECT hyperband_resume(%s),SELECT hyperband_drop(%s),SELECT hyperband_ask(%s),SELECT hyperband_simulate(%s)}'::text[]) f, unnest(ARRAY[:alices, :external]) study) x;
+	unnest('{"SELECT hyperband_wait(%s, ''1 s'')",SELECT hyperband_cancel(%s),SELECT hyperband_resume(%s),SELECT hyperband_drop(%s),SELECT hyperband_ask(%s),SELECT hyperband_simulate(%s)}'::text[]) f, unnest(ARRAY[:alices, :external]) study) x;
 SELECT is(said('sec_bob', 'SELECT hyperband_tell(' || :trial || ', 1, 1, 0.5)'), '42704 trial ' || :trial || ' does not exist', 'another''s trial cannot be told of');
 SELECT is(said('sec_bob', format($$SELECT hyperband_tune('sec.rows', 'y', features => '{a}', options => '{"warm_start": %s}')$$, :alices)), format('42704 study %s does not exist', :alices), 'or started from');
 SELECT is(said('sec_bob', format($$SELECT hyperband_create_study('{"x": 1}', options => '{"warm_start": %s}')$$, :alices)), format('42704 study %s does not exist', :alices), 'nor by an outside study');
@@ -159,9 +159,13 @@ CREATE FUNCTION sec_mal.has_database_privilege(oid, name, text) RETURNS boolean 
 CREATE TABLE sec_mal.study (study_id bigint, owner oid);
 CREATE TABLE sec_mal.pg_class (relname text);
 RESET ROLE;
+CREATE FUNCTION hour(v int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN v + 0 * extract(hour FROM now()); END $$;
+CREATE VIEW unqualified AS SELECT hour(a) AS a, b, y FROM rows;
+GRANT SELECT ON unqualified TO sec_bob;
 ALTER ROLE sec_bob SET search_path = sec_mal, pg_catalog, sec, public;
 SET sec.path = 'sec_mal, pg_catalog, sec, public';
 CALL train('trapped', 'sec_bob', $$'sec.rows', 'y', features => '{a,b,c}'$$);
+CALL train('trapped view', 'sec_bob', $$'sec.unqualified', 'y', features => '{a,b}'$$);
 SELECT matches(said('sec_bob', $$SELECT public.hyperband_predict('trapped', r) FROM sec.rows r WHERE r.a OPERATOR(pg_catalog.=) 1$$), '^0\.', 'a hostile search_path catches no name: predict');
 SELECT said('sec_bob', $$SELECT public.hyperband_create_study('{"x": [1, 2]}', max_resource => 1)$$) AS trapped \gset
 SELECT matches(said('sec_bob', 'SELECT trial_id FROM public.hyperband_ask(' || :trapped || ')'), '^[0-9]+$', 'a hostile search_path catches no name: ask');
@@ -169,6 +173,7 @@ SELECT said('sec_bob', 'SELECT count(*) FROM hyperband.progress') AS progress, s
 SET sec.path = '';
 ALTER ROLE sec_bob RESET search_path;
 SELECT is(became('trapped'), 'done', 'a hostile search_path catches no name: tune and its worker');
+SELECT is(became('trapped view'), 'done', 'a hostile search_path catches no name: a function of a view that is read');
 SELECT matches(:'progress'::text, '^[1-9][0-9]*$', 'a hostile search_path catches no name: progress');
 SELECT matches(:'leaderboard'::text, '^[1-9][0-9]*$', 'a hostile search_path catches no name: leaderboard');
 

@@ -22,6 +22,8 @@ for my $database (@databases)
 }
 my $quick = "'pima2', 'diabetes', model => 'linear', features => ARRAY['glucose','mass','age'], max_resource => 1, n_trials => 1, scheduler => 'full', trainers => 1";
 
+my $endless = "'pima2', 'diabetes', features => ARRAY['glucose','mass','age'], max_resource => 1000000, n_trials => 1, scheduler => 'full', trainers => 1";
+
 # open_studies(DATABASE...): how many have not ended.
 sub open_studies
 {
@@ -65,9 +67,12 @@ $node->reload;
 for my $case ([ 'another database', 'second', 'ann' ], [ 'another owner', 'postgres', 'bea' ])
 {
 	my ($label, $database, $owner) = @$case;
+	# the first holds the place until all have come
+	my (undef, $first) = $node->psql('postgres', "SELECT hyperband_tune($endless)", extra_params => [ '-U', 'ann' ]);
+	ok(wait_for(sub { state_of($node, $first) eq 'running' }), "$label: one study has the place");
 	$node->psql('postgres', "SELECT hyperband_tune($quick, seed => i) FROM generate_series(1, 25) i", extra_params => [ '-U', 'ann' ]);
-	wait_for(sub { $node->safe_psql('postgres', "SELECT count(*) FROM hyperband.study WHERE state = 'done'") > 0 }, 20);
 	$node->psql($database, "SELECT hyperband_tune($quick, name => 'late')", extra_params => [ '-U', $owner ]);
+	$node->safe_psql('postgres', "SELECT hyperband_cancel($first)");
 	ok(wait_for(sub { $node->safe_psql($database, "SELECT count(*) FROM hyperband.study WHERE name = 'late' AND state = 'done'") == 1 }, 60),
 		"$label has its turn although nobody waits there");
 	ok(wait_for(sub { open_studies(@databases) == 0 }, 60), "$label: and those are done, too");
@@ -75,6 +80,18 @@ for my $case ([ 'another database', 'second', 'ann' ], [ 'another owner', 'postg
 	my $behind = $node->safe_psql('postgres', "SELECT count(*) FROM hyperband.study WHERE name IS DISTINCT FROM 'late' AND started_at > '$over'");
 	cmp_ok($behind, '>', 2, "$label: before those that had come earlier all had theirs ($behind were left)");
 	$node->safe_psql($_, 'SELECT count(hyperband_drop(study_id)) FROM hyperband.study') for @databases;
+}
+
+# What a restart of the server leaves in the queue waits for somebody who comes: then all of it has its turn.
+{
+	my (undef, $first) = $node->psql('postgres', "SELECT hyperband_tune($endless)", extra_params => [ '-U', 'ann' ]);
+	ok(wait_for(sub { state_of($node, $first) eq 'running' }), 'restart: one study has the place');
+	$node->psql('postgres', "SELECT hyperband_tune($quick)", extra_params => [ '-U', $_ ]) for qw(bea cleo);
+	$node->restart;
+	is($node->safe_psql('postgres', "SELECT string_agg(state, ' ' ORDER BY study_id) FROM hyperband.progress"), 'interrupted queued queued', 'restart: nothing runs, two are queued');
+	$node->psql('postgres', "SELECT hyperband_tune($quick)", extra_params => [ '-U', 'dora' ]);
+	ok(wait_for(sub { $node->safe_psql('postgres', "SELECT count(*) FROM hyperband.study WHERE state = 'done'") == 3 }, 60), 'restart: whoever comes next takes them along');
+	$node->safe_psql('postgres', "SELECT hyperband_cancel($first); SELECT count(hyperband_drop(study_id)) FROM hyperband.study");
 }
 
 # A supervisor that is terminated, or whose extension is dropped, has a successor in another database.

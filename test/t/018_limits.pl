@@ -120,6 +120,15 @@ grows('10,000 predictions of changing models', sub {
 		"SELECT hyperband_promote('m', $version); SELECT sum(hyperband_predict('m', p)) FROM (SELECT * FROM pima2 LIMIT 50) p; "
 		  . "SELECT sum(hyperband_predict('m', p, 1)) + sum(hyperband_predict('m', to_jsonb(p), 2)) FROM (SELECT * FROM pima2 LIMIT 25) p";
 	}, 100, 20);
+
+# more models than are kept decoded: copies of one that is large enough to be noticed
+is(wait_study($node, tune($node, "'pima2', 'diabetes', features => ARRAY['glucose','mass','age'], max_resource => 1, n_trials => 1, scheduler => 'full', name => 'large', search_space => '{\"units\": 128, \"layers\": 2}'")), 'done', 'a large model');
+value(<<'SQL');
+CREATE TABLE copies AS SELECT m AS model, nextval('hyperband.model_model_id_seq') AS id, 'large' || n AS name FROM hyperband.model m, generate_series(1, 180) n WHERE m.name = 'large';
+INSERT INTO hyperband.model OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_record(model, jsonb_build_object('model_id', id, 'name', name))).* FROM copies;
+INSERT INTO hyperband.model_data SELECT id, chunk, data FROM copies JOIN hyperband.model_data d ON d.model_id = (copies.model).model_id;
+SQL
+grows('predictions of ever new models', sub { "SELECT sum(hyperband_predict('large$_[0]', p)) FROM (SELECT * FROM pima2 LIMIT 5) p" }, 100, 80);
 $session->{in} = "\\q\n";
 $session->{h}->finish;
 
