@@ -3,6 +3,7 @@
 #   make, make install, make installcheck   as in any PGXS extension
 #   make demo        install what is missing, tune real tables in a private cluster, show what happened
 #   make test        install what is missing, run every test in private clusters
+#   make test-long   hundreds of faults, hours of fuzzing, sqlsmith
 #   make bench       short benchmarks in a private cluster, to build/bench; FULL=1 all of them
 #   make check-core  unit tests of core, compute, learn and tune, without a server header
 #
