@@ -14,6 +14,10 @@
 #include "core/json.h"
 #include "core/status.h"
 
+#if SIZEOF_VOID_P < 8
+#error "hyperband needs a 64-bit server"
+#endif
+
 #define HB_MAX_TRAINERS 1024 /* the most that hyperband.max_trainers can be */
 
 /* module.c: settings, one table there. */

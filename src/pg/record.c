@@ -447,7 +447,8 @@ hb_record_wait(const HbRun *run, long at_most)
 		return 0;
 	left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
 										   TimestampTzPlusMilliseconds(run->flushed, hold));
-	return Min(left, at_most);
+	/* more than the whole: the clock was set back */
+	return left > hold ? 0 : Min(left, at_most);
 }
 
 void

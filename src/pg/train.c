@@ -393,6 +393,8 @@ hb_train_fail(HbRun *run, HbWork *work, const HbStatus *failure)
 	for (i = 0; i < n; i++)
 		hb_view(run, numbers[i])->state = HB_TRIAL_FAILED;
 	run->last_failure = *failure;
+	/* without lockstep the next draw may look for it in the catalog */
+	hb_record_turn(run);
 }
 
 static bool

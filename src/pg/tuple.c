@@ -1,7 +1,7 @@
 /*
  * tuple.c - single rows of the catalog by primary key, without the executor
  */
-#include "pg/tuple.h"
+#include "pg/tuple_internal.h"
 
 #include <math.h>
 
@@ -10,12 +10,15 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/transam.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -28,229 +31,6 @@
 
 #include "pg/catalog.h"
 
-/* What the session remembers of a table; relations are open only while a row is read or written. */
-typedef struct HbOpenTable
-{
-	MemoryContext context;
-	bool valid; /* nothing has changed about the table since */
-	Oid relation_id;
-	Oid owner;
-	Oid key_index;
-	bool plain; /* no triggers and rules of a user */
-	AttrNumber attributes[HB_TUPLE_COLUMNS];
-	EState *estate;
-	ResultRelInfo *target;
-	Oid *index_ids;       /* of target's indexes, in its order */
-	bool *index_valid;    /* not all are to be looked up in */
-	ExprState **defaults; /* of each attribute; NULL: none */
-	Datum *values;        /* room for a row's attributes */
-	bool *nulls;
-	bool *set;
-	struct HbOpenTable *next;
-} HbOpenTable;
-
-static HbOpenTable *tables = NULL;
-
-/* ---- tables ---- */
-
-static void
-relation_changed(Datum arg, Oid relation_id)
-{
-	for (HbOpenTable *table = tables; table != NULL; table = table->next)
-		if (relation_id == InvalidOid || table->relation_id == relation_id)
-			table->valid = false;
-}
-
-static int
-count_columns(const HbTable *table)
-{
-	int n = 0;
-
-	while (n < HB_TUPLE_COLUMNS && table->columns[n].name != NULL)
-		n++;
-	return n;
-}
-
-static void
-unlike(const HbTable *table, const char *detail)
-{
-	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-					errmsg("table hyperband.%s is not as the extension made it", table->name),
-					errdetail_internal("%s", detail)));
-}
-
-static void
-find_columns(const HbTable *table, Relation relation, HbOpenTable *open)
-{
-	TupleDesc descriptor = RelationGetDescr(relation);
-
-	for (int i = 0; i < count_columns(table); i++)
-	{
-		AttrNumber number = get_attnum(open->relation_id, table->columns[i].name);
-
-		if (number == InvalidAttrNumber ||
-			TupleDescAttr(descriptor, number - 1)->atttypid != table->columns[i].type)
-			unlike(table, psprintf("Column \"%s\" is missing or of another type.",
-								   table->columns[i].name));
-		open->attributes[i] = number;
-	}
-}
-
-static void
-open_indexes(HbOpenTable *open)
-{
-	for (int i = 0; i < open->target->ri_NumIndices; i++)
-		open->target->ri_IndexRelationDescs[i] = index_open(open->index_ids[i], RowExclusiveLock);
-}
-
-static void
-close_indexes(HbOpenTable *open)
-{
-	for (int i = 0; i < open->target->ri_NumIndices; i++)
-		index_close(open->target->ri_IndexRelationDescs[i], NoLock);
-}
-
-static void
-find_indexes(const HbTable *table, HbOpenTable *open)
-{
-	ResultRelInfo *target = open->target;
-
-	ExecOpenIndices(target, false);
-	open->index_ids = palloc(sizeof(Oid) * Max(target->ri_NumIndices, 1));
-	open->index_valid = palloc(sizeof(bool) * Max(target->ri_NumIndices, 1));
-	for (int i = 0; i < target->ri_NumIndices; i++)
-	{
-		Form_pg_index index = target->ri_IndexRelationDescs[i]->rd_index;
-
-		open->index_ids[i] = index->indexrelid;
-		open->index_valid[i] = index->indisvalid;
-		if (index->indisprimary && index->indisvalid && index->indnkeyatts == table->nkeys)
-			open->key_index = index->indexrelid;
-	}
-	if (!OidIsValid(open->key_index))
-		unlike(table, "It has no primary key.");
-	close_indexes(open);
-}
-
-static void
-compile_defaults(Relation relation, HbOpenTable *open)
-{
-	TupleDesc descriptor = RelationGetDescr(relation);
-
-	open->defaults = palloc0(sizeof(ExprState *) * descriptor->natts);
-	for (int i = 0; i < descriptor->natts; i++)
-	{
-		Node *value = NULL;
-
-		if (!TupleDescAttr(descriptor, i)->attisdropped)
-			value = build_column_default(relation, i + 1);
-		if (value != NULL)
-			open->defaults[i] = ExecPrepareExpr((Expr *) value, open->estate);
-	}
-}
-
-static bool
-is_plain(Relation relation)
-{
-	TriggerDesc *triggers = relation->trigdesc;
-
-	if (relation->rd_rel->relkind != RELKIND_RELATION || relation->rd_rules != NULL ||
-		relation->rd_rel->relforcerowsecurity)
-		return false;
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-		if (RI_FKey_trigger_type(triggers->triggers[i].tgfoid) == RI_TRIGGER_NONE)
-			return false;
-	return true;
-}
-
-/* Opens the table for the first time, or after something has changed about it. */
-static void
-meet(HbTable *table)
-{
-	static bool registered = false;
-	Oid relation_id = get_relname_relid(table->name, hb_catalog_schema());
-	MemoryContext context;
-	MemoryContext old;
-	HbOpenTable *open;
-	Relation relation;
-
-	if (!OidIsValid(relation_id))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("relation \"hyperband.%s\" does not exist", table->name)));
-	if (!registered)
-		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
-	registered = true;
-	relation = table_open(relation_id, RowExclusiveLock);
-	context = AllocSetContextCreate(CurrentMemoryContext, "hyperband table", ALLOCSET_SMALL_SIZES);
-	old = MemoryContextSwitchTo(context);
-	open = palloc0(sizeof(HbOpenTable));
-	open->context = context;
-	open->relation_id = relation_id;
-	open->owner = relation->rd_rel->relowner;
-	open->plain = is_plain(relation);
-	open->estate = CreateExecutorState();
-	open->target = makeNode(ResultRelInfo);
-	InitResultRelInfo(open->target, relation, 0, NULL, 0);
-	/* callers hold the rows that foreign keys would look for; other triggers are not plain */
-	open->target->ri_TrigDesc = NULL;
-	open->values = palloc(sizeof(Datum) * RelationGetNumberOfAttributes(relation));
-	open->nulls = palloc(sizeof(bool) * RelationGetNumberOfAttributes(relation));
-	open->set = palloc(sizeof(bool) * RelationGetNumberOfAttributes(relation));
-	find_columns(table, relation, open);
-	find_indexes(table, open);
-	compile_defaults(relation, open);
-	MemoryContextSwitchTo(old);
-	/* after an error it goes with the caller's memory */
-	MemoryContextSetParent(context, CacheMemoryContext);
-	open->valid = true;
-	open->next = tables;
-	tables = open;
-	table->open = open;
-}
-
-static void
-discard(HbTable *table)
-{
-	HbOpenTable **link = &tables;
-
-	while (*link != table->open)
-		link = &(*link)->next;
-	*link = table->open->next;
-	MemoryContextDelete(table->open->context);
-	table->open = NULL;
-}
-
-/* Until close_table(). */
-static HbOpenTable *
-open_table(HbTable *table)
-{
-	HbOpenTable *open = table->open;
-	Relation relation;
-
-	if (open != NULL)
-	{
-		relation = open->valid ? try_table_open(open->relation_id, RowExclusiveLock) : NULL;
-		if (open->valid && relation != NULL)
-		{
-			open->target->ri_RelationDesc = relation;
-			return open;
-		}
-		if (relation != NULL)
-			table_close(relation, NoLock);
-		discard(table);
-	}
-	meet(table);
-	return table->open;
-}
-
-/* Locks stay until the transaction ends. */
-static void
-close_table(HbOpenTable *open)
-{
-	ResetPerTupleExprContext(open->estate);
-	table_close(open->target->ri_RelationDesc, NoLock);
-}
-
 /* ---- reading ---- */
 
 static void
@@ -258,7 +38,7 @@ deform(HbTuple *tuple, HbOpenTable *open)
 {
 	heap_deform_tuple(tuple->found, RelationGetDescr(open->target->ri_RelationDesc), open->values,
 					  open->nulls);
-	for (int i = 0; i < count_columns(tuple->table); i++)
+	for (int i = 0; i < hb_table_columns(tuple->table); i++)
 	{
 		tuple->values[i] = open->values[open->attributes[i] - 1];
 		tuple->nulls[i] = open->nulls[open->attributes[i] - 1];
@@ -333,13 +113,16 @@ lock(const HbOpenTable *open, HeapTuple found, Snapshot snapshot, HbTupleLock st
 	Relation relation = open->target->ri_RelationDesc;
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	bool follow = !IsolationUsesXactSnapshot();
+	/* a lock that lets updates pass must be on the versions they make, too, or whoever deletes those does not see it */
+	int flags =
+		TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS | (follow ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0);
 	TM_FailureData failure;
 	TM_Result result;
 
 	result =
 		table_tuple_lock(relation, &found->t_self, snapshot, slot, GetCurrentCommandId(true),
 						 strength == HB_TUPLE_REFER ? LockTupleKeyShare : LockTupleNoKeyExclusive,
-						 LockWaitBlock, follow ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0, &failure);
+						 LockWaitBlock, flags, &failure);
 	if (result == TM_Updated && !follow)
 		overtaken("update");
 	if (result == TM_Deleted && !follow)
@@ -365,7 +148,7 @@ typedef HeapTuple (*Fetch)(const HbTable *, const HbOpenTable *, Snapshot, const
 static bool
 find(HbTuple *tuple, HbTable *table, HbTupleLock strength, const int64 *keys, Fetch fetch_tuple)
 {
-	HbOpenTable *open = open_table(table);
+	HbOpenTable *open = hb_table_open(table);
 	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
 
 	memset(tuple->set, 0, sizeof(tuple->set));
@@ -376,7 +159,7 @@ find(HbTuple *tuple, HbTable *table, HbTupleLock strength, const int64 *keys, Fe
 	if (tuple->found != NULL)
 		deform(tuple, open);
 	UnregisterSnapshot(snapshot);
-	close_table(open);
+	hb_table_close(open);
 	return tuple->found != NULL;
 }
 
@@ -422,7 +205,7 @@ same_jsonb(TupleTableSlot *slot, AttrNumber column, Jsonb *value)
 bool
 hb_tuple_has_jsonb(HbTable *table, int key_column, int64 key, int column, Jsonb *value)
 {
-	HbOpenTable *open = open_table(table);
+	HbOpenTable *open = hb_table_open(table);
 	AttrNumber attribute = open->attributes[column];
 	Oid index_id = hash_index(open, open->attributes[key_column], attribute);
 	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
@@ -434,7 +217,8 @@ hb_tuple_has_jsonb(HbTable *table, int key_column, int64 key, int column, Jsonb 
 	bool found = false;
 
 	if (!OidIsValid(index_id))
-		unlike(table, psprintf("It has no index on jsonb_hash(%s).", table->columns[column].name));
+		hb_table_unlike(
+			table, psprintf("It has no index on jsonb_hash(%s).", table->columns[column].name));
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ,
 				DirectFunctionCall1(jsonb_hash, JsonbPGetDatum(value)));
@@ -447,7 +231,7 @@ hb_tuple_has_jsonb(HbTable *table, int key_column, int64 key, int column, Jsonb 
 	index_close(index, NoLock);
 	ExecDropSingleTupleTableSlot(slot);
 	UnregisterSnapshot(snapshot);
-	close_table(open);
+	hb_table_close(open);
 	return found;
 }
 
@@ -540,7 +324,7 @@ hb_tuple_set_float8(HbTuple *tuple, int column, double value)
 static void
 take_returned(HbTuple *tuple)
 {
-	for (int i = 0; i < count_columns(tuple->table) && SPI_processed > 0; i++)
+	for (int i = 0; i < hb_table_columns(tuple->table) && SPI_processed > 0; i++)
 	{
 		Datum value =
 			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &tuple->nulls[i]);
@@ -556,7 +340,7 @@ static void
 execute(HbTuple *tuple, StringInfo sql, bool with_key)
 {
 	MemoryContext old = CurrentMemoryContext;
-	int ncolumns = count_columns(tuple->table);
+	int ncolumns = hb_table_columns(tuple->table);
 	Oid types[2 * HB_TUPLE_COLUMNS];
 	Datum values[2 * HB_TUPLE_COLUMNS];
 	char nulls[2 * HB_TUPLE_COLUMNS];
@@ -597,7 +381,7 @@ insert_by_sql(HbTuple *tuple)
 	initStringInfo(&sql);
 	initStringInfo(&places);
 	appendStringInfo(&sql, "INSERT INTO hyperband.%s (", tuple->table->name);
-	for (int i = 0; i < count_columns(tuple->table); i++)
+	for (int i = 0; i < hb_table_columns(tuple->table); i++)
 	{
 		if (!tuple->set[i])
 			continue;
@@ -617,7 +401,7 @@ update_by_sql(HbTuple *tuple)
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "UPDATE hyperband.%s SET", tuple->table->name);
-	for (int i = 0; i < count_columns(tuple->table); i++)
+	for (int i = 0; i < hb_table_columns(tuple->table); i++)
 	{
 		if (!tuple->set[i])
 			continue;
@@ -651,7 +435,7 @@ fill_attributes(const HbTuple *tuple, HbOpenTable *open, Datum *values, bool *nu
 {
 	memset(open->set, 0,
 		   sizeof(bool) * RelationGetNumberOfAttributes(open->target->ri_RelationDesc));
-	for (int i = 0; i < count_columns(tuple->table); i++)
+	for (int i = 0; i < hb_table_columns(tuple->table); i++)
 	{
 		int attribute = open->attributes[i] - 1;
 
@@ -682,7 +466,7 @@ insert_directly(HbTuple *tuple, HbOpenTable *open)
 	}
 	ExecStoreVirtualTuple(slot);
 	ExecSimpleRelationInsert(open->target, open->estate, slot);
-	for (int i = 0; i < count_columns(tuple->table); i++)
+	for (int i = 0; i < hb_table_columns(tuple->table); i++)
 	{
 		int attribute = open->attributes[i] - 1;
 
@@ -737,23 +521,33 @@ delete_directly(HbTuple *tuple, HbOpenTable *open)
 static void
 write_tuple(HbTuple *tuple, void (*directly)(HbTuple *, HbOpenTable *), void (*by_sql)(HbTuple *))
 {
-	HbOpenTable *open = open_table(tuple->table);
+	HbOpenTable *open = hb_table_open(tuple->table);
 
 	if (!writes_directly(open))
 	{
-		close_table(open);
+		hb_table_close(open);
 		by_sql(tuple);
 	}
 	else
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		open->estate->es_snapshot = GetActiveSnapshot();
-		open_indexes(open);
-		directly(tuple, open);
-		close_indexes(open);
+		hb_table_open_indexes(open);
+		PG_TRY();
+		{
+			directly(tuple, open);
+		}
+		PG_CATCH();
+		{
+			/* half of the expressions may be compiled */
+			open->valid = false;
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+		hb_table_close_indexes(open);
 		open->estate->es_snapshot = NULL;
 		PopActiveSnapshot();
-		close_table(open);
+		hb_table_close(open);
 		CommandCounterIncrement();
 	}
 	hb_tuple_forget(tuple);

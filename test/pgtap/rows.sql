@@ -82,6 +82,30 @@ SELECT is(history(work(made('asha'))), (SELECT history FROM reference WHERE sche
 REINDEX TABLE hyperband.trial;
 SELECT is(history(work(made('asha'))), (SELECT history FROM reference WHERE scheduler = 'asha'), 'after its indexes were made anew, too');
 
+-- What only the executor knows how to heed.
+ALTER TABLE hyperband.trial ADD COLUMN x float8 GENERATED ALWAYS AS ((config ->> 'x')::float8) STORED;
+SELECT is(history(work(made('asha'))), (SELECT history FROM reference WHERE scheduler = 'asha'), 'with a generated column the history is the same');
+SELECT is_empty($$SELECT FROM hyperband.trial WHERE x IS DISTINCT FROM (config ->> 'x')::float8$$, 'and it is computed');
+ALTER TABLE hyperband.trial DROP COLUMN x;
+CREATE INDEX by_config ON hyperband.trial USING gin (config);
+SELECT is(history(work(made('asha'))), (SELECT history FROM reference WHERE scheduler = 'asha'), 'with an index of another kind, too');
+ALTER INDEX hyperband.by_config SET (fastupdate = off);
+SELECT is(history(work(made('asha'))), (SELECT history FROM reference WHERE scheduler = 'asha'), 'and after that was altered');
+DROP INDEX hyperband.by_config;
+CREATE TABLE notes (trial_id bigint PRIMARY KEY REFERENCES hyperband.handout ON DELETE CASCADE);
+SELECT made('full') AS study \gset
+SELECT trial_id, attempt, to_resource FROM hyperband_ask(:study) \gset
+INSERT INTO notes VALUES (:trial_id);
+SELECT hyperband_tell(:trial_id, :attempt, :to_resource, 1);
+SELECT is_empty('TABLE notes', 'foreign keys of a user cascade');
+DROP TABLE notes;
+-- A function of a user in a check runs with the extension's search_path, not the caller's.
+CREATE FUNCTION inner_name() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the caller''s function ran'; END $$;
+CREATE FUNCTION checked(float8) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN inner_name(); EXCEPTION WHEN undefined_function THEN RETURN true; END $$;
+ALTER TABLE hyperband.evaluation ADD CONSTRAINT checked CHECK (rows.checked(loss)) NOT VALID;
+SELECT is(history(work(made('asha'))), (SELECT history FROM reference WHERE scheduler = 'asha'), 'a function in a check finds nothing of the caller''s');
+ALTER TABLE hyperband.evaluation DROP CONSTRAINT checked;
+
 -- What foreign keys promise.
 SELECT is((SELECT count(*) FROM hyperband.trial t LEFT JOIN hyperband.study s USING (study_id) WHERE s.study_id IS NULL)
 	+ (SELECT count(*) FROM hyperband.evaluation e LEFT JOIN hyperband.trial t USING (trial_id) WHERE t.trial_id IS NULL)
