@@ -239,6 +239,8 @@ hb_external_finish(HbExternal *study, HbTurn *turn, bool out_of_time)
 		hb_fail(&failure, "57014", HB_TIME_LIMIT_MESSAGE);
 	else if (!found && !hb_study_failure(study->study_id, &failure))
 		hb_fail(&failure, HB_ERR_DATA, "all trials diverged");
+	else if (!found && !failure.detail[0])
+		strlcpy(failure.detail, HB_ALL_FAILED_DETAIL, sizeof(failure.detail));
 	hb_study_finish(study->study_id, found ? "done" : "failed", found ? NULL : &failure);
 	turn->state = found ? "done" : "failed";
 }

@@ -64,7 +64,13 @@ hb_no_winner(const HbRun *run, bool out_of_time)
 		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg(HB_TIME_LIMIT_MESSAGE),
 						errhint("Raise \"time_limit\", or lower \"min_resource\".")));
 	if (failed > 0)
-		hb_raise(&run->last_failure);
+	{
+		HbStatus failure = run->last_failure;
+
+		if (!failure.detail[0])
+			strlcpy(failure.detail, HB_ALL_FAILED_DETAIL, sizeof(failure.detail));
+		hb_raise(&failure);
+	}
 	if (diverged > 0)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("all trials diverged"),
 						errhint("Lower the learning rates of the search space.")));

@@ -269,6 +269,8 @@ extern void hb_loop_reset(void);
 
 /* finish.c: after the last stage or at the time limit. Raises 22000 or 57014 where no trial has a result. */
 #define HB_TIME_LIMIT_MESSAGE "study reached its time limit before its first result"
+#define HB_ALL_FAILED_DETAIL                                                                       \
+	"All trials of the study failed; this is the error of one of them, hyperband.trial has all."
 /* Raised as 57014, too: run.c. */
 #define HB_TIME_LIMIT_LOADING "study reached its time limit while its data was read"
 extern void hb_finish(HbRun *run, bool out_of_time);

@@ -221,6 +221,7 @@ SELECT is(hyperband_wait(:study, '10 seconds'), 'cancelled', 'ends the evaluatio
 CREATE FUNCTION fails(config jsonb, resource int) RETURNS float8 LANGUAGE sql AS $$ SELECT 1.0::float8 / (resource - resource) $$;
 SELECT hyperband_minimize('fails(jsonb, int)', space(), max_resource => 3) AS study \gset
 SELECT throws_ok(format('SELECT hyperband_wait(%s, ''1 minute'')', :study), '22012', 'division by zero', 'where every trial fails the study fails with the first error');
+SELECT matches(detail, 'All trials of the study failed', 'and says that all of them did') FROM hyperband.study WHERE study_id = :study;
 CREATE FUNCTION wrong(config jsonb, resource int) RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$;
 SELECT throws_ok($$SELECT hyperband_minimize('wrong(jsonb, int)', space())$$, '42804', NULL, 'a function of another type');
 SELECT throws_ok($$SELECT hyperband_minimize('nowhere(jsonb, int)', space())$$, '42883', NULL, 'a function that does not exist');
