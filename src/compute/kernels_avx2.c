@@ -33,15 +33,6 @@
 #define SUB_WHERE(mask, x, y) _mm256_sub_ps(x, _mm256_and_ps(mask, y))
 #define TOTAL(x) vector_total(x)
 
-static inline float
-vector_total(__m256 x)
-{
-	__m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-
-	four = _mm_add_ps(four, _mm_movehl_ps(four, four));
-	return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
-}
-
 #include "compute/softmax.inc.h"
 
 #define SQRT(x) _mm256_sqrt_ps(x)

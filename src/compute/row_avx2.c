@@ -10,16 +10,7 @@
 #include "compute/vector_avx2.h"
 
 #define ADD(x, y) _mm256_add_ps(x, y)
-#define SUM(x) sum_of_elements(x)
-
-static inline float
-sum_of_elements(__m256 x)
-{
-	__m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-
-	s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-	return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
-}
+#define SUM(x) vector_total(x)
 
 #include "compute/row.inc.h"
 

@@ -14,4 +14,14 @@
 #define FMA(x, y, z) _mm256_fmadd_ps(x, y, z)
 #define ZERO() _mm256_setzero_ps()
 
+/* The sum of a vector's elements. */
+static inline float
+vector_total(__m256 x)
+{
+	__m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+
+	four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+	return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+
 #endif /* HB_VECTOR_AVX2_H */

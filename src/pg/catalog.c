@@ -163,8 +163,8 @@ hb_catalog_prepare(void)
 	 */
 	pin("enable_seqscan", "off", GUC_ACTION_SAVE);
 	pin("plan_cache_mode", "force_generic_plan", GUC_ACTION_SAVE);
-	pin("jit", "off",
-		GUC_ACTION_SAVE); /* what costs without an index looks dear then, and would be compiled */
+	/* What has no index looks dear then, and would be compiled at every call. */
+	pin("jit", "off", GUC_ACTION_SAVE);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	/* What callers and the functions below allocate outlives SPI_finish(). */

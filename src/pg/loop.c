@@ -426,9 +426,8 @@ static long
 hb_loop_timeout(const HbLoop *loop)
 {
 	const HbRun *run = loop->run;
-	long timeout = HB_TURN;
+	long timeout = hb_record_wait(run, HB_TURN);
 
-	timeout = hb_record_wait(run, timeout);
 	if (loop->limited && run->deadline != 0)
 		timeout = hb_milliseconds_until(run->deadline, timeout);
 	return Max(timeout, 0);

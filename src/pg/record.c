@@ -43,8 +43,6 @@ struct HbEvent
 	int64 started; /* DECISIONS: the trial whose start is in the study's log at seq; 0: none */
 	int64 seq;     /* DECISIONS: as hb_decisions_store() takes it */
 	HbStatus *failure;
-	int64 best; /* RESULTS: the study's best trial with them, and its loss */
-	double best_loss;
 };
 
 /* What lasts until the next flush. */
@@ -70,7 +68,6 @@ static struct HbEvent *
 hb_event_add(HbRun *run, HbEventKind kind, const int64 *numbers, int n)
 {
 	struct HbEvent *event;
-	int64 *trial_ids;
 	int i;
 
 	if (run->nevents == run->events_capacity)
@@ -91,10 +88,9 @@ hb_event_add(HbRun *run, HbEventKind kind, const int64 *numbers, int n)
 	event->kind = kind;
 	event->n = n;
 	event->numbers = hb_held_copy(run, numbers, sizeof(int64) * n);
-	trial_ids = hb_held_copy(run, numbers, sizeof(int64) * n);
+	event->trial_ids = MemoryContextAllocHuge(hb_held_context(run), sizeof(int64) * Max(n, 1));
 	for (i = 0; i < n; i++)
-		trial_ids[i] = run->rows[numbers[i] - 1].trial_id;
-	event->trial_ids = trial_ids;
+		event->trial_ids[i] = run->rows[numbers[i] - 1].trial_id;
 	return event;
 }
 

@@ -128,8 +128,7 @@ typedef struct HbRun
 	TimestampTz flushed;        /* when something was written last */
 	HbHeld *held;               /* by number - 1: at the trial's resource */
 	size_t held_bytes;
-	int64
-		*stored; /* by number - 1: the resource of the trial's checkpoint in the catalog; 0: none */
+	int64 *stored; /* by number - 1: the resource of the trial's checkpoint in the catalog, or 0 */
 	HbHeld best_held; /* the incumbent's, maybe its trial's own */
 	int64 best_held_number;
 	HbIncumbent best_stored; /* the incumbent's checkpoint in the catalog is this one's */
