@@ -358,7 +358,10 @@ hb_trial_study(int64 trial_id)
 	int64 study_id;
 
 	if (!hb_tuple_find(&trial, &trial_table, HB_TUPLE_READ, &trial_id))
+	{
+		hb_tuple_require_unseen(&trial_table, &trial_id);
 		return 0;
+	}
 	study_id = hb_tuple_int64(&trial, TRIAL_STUDY_ID);
 	hb_tuple_forget(&trial);
 	return study_id;

@@ -175,6 +175,24 @@ hb_tuple_find_from(HbTuple *tuple, HbTable *table, HbTupleLock strength, const i
 	return find(tuple, table, strength, keys, fetch_from);
 }
 
+void
+hb_tuple_require_unseen(HbTable *table, const int64 *keys)
+{
+	HbOpenTable *open;
+	Snapshot snapshot;
+	HeapTuple found;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	open = hb_table_open(table);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	found = fetch(table, open, snapshot, keys);
+	UnregisterSnapshot(snapshot);
+	hb_table_close(open);
+	if (found != NULL)
+		overtaken("insert");
+}
+
 /* InvalidOid: there is no index of exactly these two. */
 static Oid
 hash_index(const HbOpenTable *open, AttrNumber key, AttrNumber column)

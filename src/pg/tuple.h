@@ -58,6 +58,8 @@ extern bool hb_tuple_find(HbTuple *tuple, HbTable *table, HbTupleLock lock, cons
 /* The first whose last key, a bigint, is no less than the one given. */
 extern bool hb_tuple_find_from(HbTuple *tuple, HbTable *table, HbTupleLock lock, const int64 *keys);
 extern void hb_tuple_forget(HbTuple *tuple);
+/* After a find without a result: 40001 where only the transaction's own snapshot hides a row that there is by now. */
+extern void hb_tuple_require_unseen(HbTable *table, const int64 *keys);
 /* Whether a row with this key has this value, found by an index on the key and jsonb_hash(column). */
 extern bool hb_tuple_has_jsonb(HbTable *table, int key_column, int64 key, int column, Jsonb *value);
 

@@ -12,7 +12,8 @@
 # The same search space, batch size (128), longest training and trial counts for all; every method sets a fifth of the
 # rows aside for validation (a sixth of 12,000).  Wall and CPU time run from the first byte read to the tuned model; the
 # error on test rows that nobody saw is measured after.  What differs is written in hpo_peer.py.
-# Standard output: Markdown.  OUT names a folder for hpo.csv.
+# Standard output: Markdown.  OUT names a folder for hpo.csv, which is written after each measurement; with KEEP=1 what
+# it holds already is not measured again but reported with the rest, since full takes about ten hours.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hpo_lib.sh"
@@ -38,7 +39,11 @@ mlp='"optimizer": ["nesterov", "adam"], "schedule": "constant", "batch_size": 12
 
 bench_begin
 sql -c "CREATE TABLE hpo_bench.result (task text, model text, r int, seed int, method text, wall float8, cpu float8, validation float8,
-	test float8, trials int, epochs bigint)"
+	test float8, trials int, epochs bigint, test_rows int, PRIMARY KEY (task, model, r, seed, method))"
+csv=${OUT:+$OUT/hpo.csv}
+if [ -n "$csv" ] && [ -n "${KEEP:-}" ] && [ -s "$csv" ]; then
+	sql -c "\\copy hpo_bench.result FROM '$csv' (FORMAT csv, HEADER)"
+fi
 sql -c "CREATE FUNCTION hpo_bench.spread(v float8[], digits int) RETURNS text LANGUAGE sql AS \$\$
 	SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY x))::numeric, digits)
 		|| CASE WHEN count(*) > 1 THEN format(' (%s-%s)', round(min(x)::numeric, digits), round(max(x)::numeric, digits)) ELSE '' END
@@ -61,10 +66,17 @@ target_of()
 	case $1 in letter) echo lettr ;; adult) echo income ;; digits) echo digit ;; synthetic) echo class ;; fashion*) echo label ;; esac
 }
 
+# measured METHOD: whether an earlier run did.
+measured()
+{
+	[ "$(sql -c "SELECT count(*) FROM hpo_bench.result WHERE (task, model, r, seed, method) = ('$task', '$model', $R, $seed, '$1')")" = 1 ]
+}
+
 # record METHOD WALL CPU VALIDATION TEST TRIALS EPOCHS: of the current task, model, R and seed.
 record()
 {
-	sql -c "INSERT INTO hpo_bench.result VALUES ('$task', '$model', $R, $seed, '$1', $2, $3, $4, $5, $6, $7)"
+	sql -c "INSERT INTO hpo_bench.result VALUES ('$task', '$model', $R, $seed, '$1', $2, $3, $4, $5, $6, $7, (SELECT count(*) FROM hpo_bench.${task}_test))"
+	[ -z "$csv" ] || sql -c "\\copy hpo_bench.result TO '$csv' (FORMAT csv, HEADER)"
 	note "$task $model R=$R seed $seed $1: $2 s wall, $3 s CPU, validation $4, test $5"
 }
 
@@ -72,6 +84,7 @@ record()
 ours()
 {
 	local space target validation=0.2 test
+	! measured "$1" || return 0
 	target=$(target_of "$task")
 	[ "$task" != fashion_10k ] || validation='1.0/6'
 	if [ "$model" = mlp ]; then space=$mlp; else space=$linear; fi
@@ -99,13 +112,14 @@ for task in $TASKS; do
 				for peer in $PEERS; do
 					n=$trials
 					[ "$peer" != random ] || n=$full
-					IFS='|' read -r p_wall p_cpu p_validation p_test p_trials p_epochs \
-						< <("$python" "$here/hpo_peer.py" "$peer" "$task" "$(target_of "$task")" "$model" "$R" "$seed" "$n")
 					case $peer in
 						halving) label='scikit-learn halving' ;;
 						optuna) label='Optuna Hyperband, PyTorch' ;;
 						random) label='random search, PyTorch' ;;
 					esac
+					! measured "$label" || continue
+					IFS='|' read -r p_wall p_cpu p_validation p_test p_trials p_epochs \
+						< <("$python" "$here/hpo_peer.py" "$peer" "$task" "$(target_of "$task")" "$model" "$R" "$seed" "$n")
 					record "$label" "$p_wall" "$p_cpu" "$p_validation" "$p_test" "$p_trials" "$p_epochs"
 				done
 			done
@@ -113,7 +127,6 @@ for task in $TASKS; do
 	done
 done
 
-[ -z "${OUT:-}" ] || sql -c "COPY (SELECT * FROM hpo_bench.result) TO STDOUT (FORMAT csv, HEADER)" >"$OUT/hpo.csv"
 machine
 if [ -n "$missing" ]; then
 	echo "peers skipped: no interpreter with numpy, psycopg, torch, optuna and sklearn (PYTHON=$python)"
@@ -125,7 +138,7 @@ echo "Medians over seeds (lowest-highest)."
 echo
 table "SELECT task, model, r AS \"R\", method,
 	hpo_bench.spread(array_agg(wall), 2) AS \"wall s\", hpo_bench.spread(array_agg(cpu), 2) AS \"CPU s\",
-	hpo_bench.spread(array_agg(validation), 4) AS \"validation error\", hpo_bench.spread(array_agg(test), 4) AS \"test error\",
+	hpo_bench.spread(array_agg(validation), 4) AS \"validation error\", hpo_bench.spread(array_agg(test), 4) AS \"test error\", count(*) AS seeds,
 	min(trials) AS trials, percentile_disc(0.5) WITHIN GROUP (ORDER BY epochs) AS epochs
 	FROM hpo_bench.result GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
 [ -z "$missing" ] || exit 0
@@ -135,11 +148,10 @@ echo "of an error on that many test rows.  Ours is the faster of the two schedul
 echo
 table "WITH m AS (
 	SELECT task, model, r, method, percentile_cont(0.5) WITHIN GROUP (ORDER BY wall) AS wall, percentile_cont(0.5) WITHIN GROUP (ORDER BY cpu) AS cpu,
-		percentile_cont(0.5) WITHIN GROUP (ORDER BY test) AS test FROM hpo_bench.result GROUP BY 1, 2, 3, 4),
-n AS (SELECT replace(relname, '_test', '') AS task, reltuples AS rows FROM pg_class WHERE relnamespace = 'hpo_bench'::regnamespace AND relname LIKE '%\_test'),
+		percentile_cont(0.5) WITHIN GROUP (ORDER BY test) AS test, max(test_rows) AS rows FROM hpo_bench.result GROUP BY 1, 2, 3, 4),
 pairs AS (SELECT p.task, p.model, p.r, p.method AS peer, o.method AS ours, p.wall / o.wall AS wall, p.cpu / nullif(o.cpu, 0) AS cpu, o.test - p.test AS worse,
-		o.test <= p.test + sqrt(p.test * (1 - p.test) / n.rows) AS as_good
-	FROM m AS p JOIN n USING (task) JOIN m AS o ON (o.task, o.model, o.r) = (p.task, p.model, p.r) AND o.method LIKE 'hyperband%' AND p.method NOT LIKE 'hyperband%')
+		o.test <= p.test + sqrt(p.test * (1 - p.test) / p.rows) AS as_good
+	FROM m AS p JOIN m AS o ON (o.task, o.model, o.r) = (p.task, p.model, p.r) AND o.method LIKE 'hyperband%' AND p.method NOT LIKE 'hyperband%')
 SELECT DISTINCT ON (task, model, r, peer) task, model, r AS \"R\", peer, ours, round(wall::numeric, 1) AS \"times faster, wall\",
 	round(cpu::numeric, 1) AS \"times less CPU\", round(worse::numeric, 4) AS \"test error, difference\", CASE WHEN as_good THEN 'yes' ELSE 'no' END AS \"as good\",
 	CASE WHEN model = 'linear' THEN 10 WHEN task LIKE 'fashion%' THEN 2.5 ELSE 9 END AS goal

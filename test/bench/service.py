@@ -102,6 +102,45 @@ class PlainWorker(Worker):
             self.row = self.sql.fetchone()
 
 
+class BatchWorker(Worker):
+    """Evaluates BATCH trials between two transactions, as a worker with a model to train on each core does."""
+
+    BATCH = 10
+
+    def __init__(self, study):
+        self.sql, self.study = connect(), study
+        self.sql.execute("PREPARE ask (bigint) AS SELECT trial_id, attempt, config, to_resource FROM hyperband_ask($1, %s)", [self.BATCH])
+        self.sql.execute("PREPARE tell (bigint[], int[], int[], float8[]) AS SELECT count(hyperband_tell(trial, attempt, resource, loss)) "
+                         "FROM unnest($1, $2, $3, $4) AS told (trial, attempt, resource, loss)")
+        self.done = 0
+        self.ask()
+
+    def ask(self):
+        self.rows = []
+        while not self.rows:
+            self.sql.execute("EXECUTE ask (%s)", [self.study])
+            self.rows = self.sql.fetchall()
+
+    def told(self):
+        trials, attempts, configs, resources = zip(*self.rows)
+        return [list(trials), list(attempts), list(resources), [config["x"] for config in configs]]
+
+    def pair(self):
+        """One of the batch; the last one goes to the server with the others."""
+        self.done += 1
+        if self.done < len(self.rows):
+            return
+        self.done = 0
+        self.sql.execute("EXECUTE tell (%s, %s, %s, %s); EXECUTE ask (%s)", [*self.told(), self.study])
+        self.rows = self.sql.fetchall()
+        if not self.rows:
+            self.ask()
+
+
+def batch_pairs(study, pairs, barrier):
+    return hyperband_pairs(study, pairs, barrier, BatchWorker)
+
+
 def plain_pairs(study, pairs, barrier):
     return hyperband_pairs(study, pairs, barrier, PlainWorker)
 
@@ -266,21 +305,22 @@ def main(sizes):
         sys.exit(f"METHODS matches no combination: {wanted.pattern}")
     print("client: Python", sys.version.split()[0], "psycopg2", psycopg2.__version__.split()[0],
           f"optuna {optuna.__version__} sqlalchemy {sqlalchemy.__version__}" if optuna else "no optuna", flush=True)
-    ours, plain, theirs = {}, {}, {}
+    ours, plain, batch, theirs = {}, {}, {}, {}
     for trials in sizes:
         for connections in (1, 8):
             for sampler, scheduler in methods:
                 ours[sampler, scheduler, trials, connections] = Case(f"hyperband {sampler} x {scheduler}", hyperband_fill, hyperband_pairs,
                                                                      trials, connections, sampler, scheduler, PAIRS)
                 if optuna and trials in OPTUNA_SIZES:
-                    plain[sampler, scheduler, trials, connections] = Case(f"plain hyperband {sampler} x {scheduler}", hyperband_fill,
-                                                                          plain_pairs, trials, connections, sampler, scheduler, PAIRS)
+                    for cases, name, pairs_of in (plain, "plain", plain_pairs), (batch, f"{BatchWorker.BATCH} at a time", batch_pairs):
+                        cases[sampler, scheduler, trials, connections] = Case(f"{name} {sampler} x {scheduler}", hyperband_fill, pairs_of,
+                                                                              trials, connections, sampler, scheduler, PAIRS)
     for trials in OPTUNA_SIZES if optuna else []:
         for connections in (1, 8):
             theirs[trials, connections] = Case("optuna RandomSampler, RDBStorage", optuna_fill, optuna_pairs, trials, connections, None, None, min(100, PAIRS))
-    cases = [*ours.values(), *plain.values(), *theirs.values()]
+    cases = [*ours.values(), *plain.values(), *batch.values(), *theirs.values()]
     with multiprocessing.get_context("fork").Pool(2) as pool:  # filling takes longest
-        large = {(case.name, case.trials): case for case in [*ours.values(), *plain.values()] if case.trials >= 1000}
+        large = {(case.name, case.trials): case for case in [*ours.values(), *plain.values(), *batch.values()] if case.trials >= 1000}
         filled = pool.map(fill, [(case.trials, 2 * (case.pairs + 8 * (WARM_UP + 1)) * ROUNDS + 1000, case.sampler, case.scheduler) for case in large.values()], 1)
         Case.studies.update(zip(large, filled))
     connect().execute("VACUUM ANALYZE")
@@ -291,6 +331,7 @@ def main(sizes):
         case.show()
     growth(ours, methods, sizes)
     beside(ours, theirs, methods, "prepared statements, tell and the next ask in one transaction")
+    beside(batch, theirs, methods, f"{BatchWorker.BATCH} results told and {BatchWorker.BATCH} trials asked for in one transaction")
     beside(plain, theirs, methods, "each statement as text, in a transaction of its own")
 
 

@@ -10,7 +10,8 @@
 # PAIRS how many at most at a time (2000).  short takes random x full and random x hyperband alone, once, in two to four
 # minutes.  Both use the driver psycopg2, a process a connection, and the server's synchronous_commit.  hyperband's two
 # statements are prepared, and a worker tells a result and asks for the next trial in one transaction; beside Optuna, whose
-# study.tell and study.ask cannot be put together, also as plain text in transactions of their own.
+# study.tell and study.ask cannot be put together, also ten results and trials at a time, and as plain text in
+# transactions of their own.
 set -eu
 
 here=$(dirname "$0")
