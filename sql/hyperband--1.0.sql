@@ -428,6 +428,13 @@ AS 'MODULE_PATHNAME', 'hb_sql_study_is_held';
 COMMENT ON FUNCTION hyperband.study_is_held(bigint) IS
 	'whether a live supervisor holds a running study; true as well where the study has ended meanwhile';
 
+CREATE FUNCTION hyperband.race(study_id bigint)
+RETURNS TABLE (trial_id bigint, number integer, pulls integer, mean float8, bound float8, difference float8,
+			   difference_bound float8, state text)
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 20
+AS 'MODULE_PATHNAME', 'hb_sql_race';
+COMMENT ON FUNCTION hyperband.race(bigint) IS 'the trials of a study under racing that have a result, as in view racing_audit; of other studies none';
+
 CREATE FUNCTION hyperband.bar(spent bigint, planned bigint) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (
@@ -543,9 +550,17 @@ SELECT l.study_id, l.place::integer AS place, l.trial_id, l.number, l.bracket, l
 FROM (SELECT t.study_id, t.trial_id, t.number, t.bracket, t.state, t.config, s.direction,
 			 coalesce(e.resource, t.resource) AS resource, e.loss,
 			 row_number() OVER (PARTITION BY t.study_id
-								ORDER BY e.comparable, e.tie, e.resource DESC NULLS LAST, t.number) AS place
+								ORDER BY CASE WHEN s.means AND e.comparable IS NOT NULL THEN e.resource END DESC NULLS LAST,
+										 e.comparable, e.tie, e.resource DESC NULLS LAST, t.number) AS place
 	  FROM hyperband.trial t
-		   JOIN hyperband.study s ON s.study_id = t.study_id
+		   -- Losses that are means of so many folds or pulls compare with those of as many. Who completed has the most, and where
+		   -- a study ended before anybody did, its winner is the best of all.
+		   JOIN (SELECT a.study_id, a.direction,
+						(a.scheduler = 'racing' OR a.kind = 'table' AND a.resource = 'folds')
+						AND (a.state IN ('queued', 'running')
+							 OR EXISTS (SELECT FROM hyperband.trial c
+										WHERE c.study_id = a.study_id AND c.state = 'completed' AND c.loss < 'infinity')) AS means
+				 FROM hyperband.study a) s ON s.study_id = t.study_id
 		   LEFT JOIN LATERAL (
 				SELECT v.resource, v.loss, v.comparable, v.tie
 				FROM (SELECT n.resource, n.loss,
@@ -553,11 +568,13 @@ FROM (SELECT t.study_id, t.trial_id, t.number, t.bracket, t.state, t.config, s.d
 							 coalesce((n.metrics -> 'log_loss')::float8,
 									  (n.metrics -> 'rmse')::float8 * (n.metrics -> 'rmse')::float8) AS tie
 					  FROM hyperband.evaluation n WHERE n.trial_id = t.trial_id) v
-				ORDER BY v.comparable, v.tie, v.resource DESC
+				ORDER BY CASE WHEN s.means THEN v.resource END DESC, v.comparable, v.tie, v.resource DESC
 				LIMIT 1) e ON true) l
 ORDER BY l.study_id, l.place;
-COMMENT ON VIEW hyperband.leaderboard IS 'trials of each study, best first, each at its best evaluation: the winner''s rule';
-COMMENT ON COLUMN hyperband.leaderboard.place IS 'by lowest loss, then log loss or squared error, then larger resource, then lower number';
+COMMENT ON VIEW hyperband.leaderboard IS
+	'trials of each study, best first, by the winner''s rule: each at its best evaluation, under racing and for folds at its last';
+COMMENT ON COLUMN hyperband.leaderboard.place IS
+	'by lowest loss, then log loss or squared error, then larger resource, then lower number; under racing and for folds those with more pulls or folds come first';
 COMMENT ON COLUMN hyperband.leaderboard.resource IS 'at which loss was reached';
 COMMENT ON COLUMN hyperband.leaderboard.metric_value IS 'loss in the metric''s own unit';
 COMMENT ON COLUMN hyperband.leaderboard.curve IS 'validation loss over resource as a sparkline';
@@ -566,18 +583,22 @@ COMMENT ON COLUMN hyperband.leaderboard.curve IS 'validation loss over resource 
  * The final order of a bracket: who came further, then the loss there. It is known once every trial of the
  * bracket has ended. Ranks of survivors are taken among the survivors, so that Spearman's correlation is the plain one
  * of two rankings.
+ *
+ * What a cut cost is known only where those cut are trained on, and no scheduler does that but full, which cuts nobody. So its
+ * studies are looked at as if the best 1/eta had been kept at min_resource * eta^i, by the curves; then the final order is that of all
+ * trials. A rung at which some trial has no loss yet is left out.
  */
 CREATE VIEW hyperband.rung_audit WITH (security_invoker = true) AS
 WITH result AS (
-	SELECT e.study_id, t.bracket, e.rung, e.trial_id, e.resource, e.loss, e.promoted,
+	SELECT e.study_id, t.bracket, e.rung, e.resource, e.loss, e.promoted,
 		   coalesce(e.rank, row_number() OVER (PARTITION BY e.study_id, t.bracket, e.rung
 											   ORDER BY e.loss, t.number)) AS rank,
-		   t.rung AS last_rung, last.loss AS last_loss,
 		   count(*) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled'))
 				OVER (PARTITION BY e.study_id, t.bracket) = 0 AS ended,
 		   row_number() OVER (PARTITION BY e.study_id, t.bracket, e.rung
 							  ORDER BY t.rung DESC, last.loss, t.number) AS final_rank
 	FROM hyperband.evaluation e
+		 JOIN hyperband.study s ON s.study_id = e.study_id AND s.scheduler <> 'full'
 		 JOIN hyperband.trial t ON t.trial_id = e.trial_id AND t.study_id = e.study_id
 		 JOIN hyperband.evaluation last
 			ON last.trial_id = t.trial_id AND last.rung = t.rung AND last.study_id = e.study_id
@@ -586,27 +607,60 @@ WITH result AS (
 		   CASE WHEN promoted THEN row_number() OVER (PARTITION BY study_id, bracket, rung, promoted ORDER BY rank) END AS rank_here,
 		   CASE WHEN promoted THEN row_number() OVER (PARTITION BY study_id, bracket, rung, promoted ORDER BY final_rank) END AS rank_final
 	FROM result r
+), looked AS (
+	SELECT l.study_id, l.rung, l.resource, l.last, l.ended, l.eta, t.number, t.loss AS final_loss,
+		   CASE WHEN l.last THEN t.loss ELSE l.sign * p.metric_value END AS loss
+	FROM (SELECT s.study_id, s.eta, s.state = 'done' AS ended, i AS rung,
+				 least(s.max_resource, s.min_resource * s.eta::numeric ^ i)::integer AS resource,
+				 s.min_resource * s.eta::numeric ^ i >= s.max_resource AS last,
+				 CASE s.direction WHEN 'maximize' THEN -1 ELSE 1 END AS sign
+		  FROM hyperband.study s CROSS JOIN generate_series(0, 31) AS i
+		  WHERE s.scheduler = 'full' AND (i = 0 OR s.min_resource * s.eta::numeric ^ (i - 1) < s.max_resource)) l
+		 JOIN hyperband.trial t ON t.study_id = l.study_id AND t.state = 'completed'
+		 LEFT JOIN LATERAL (
+			SELECT c.metric_value FROM hyperband.loss_curve c
+			WHERE c.trial_id = t.trial_id AND c.resource <= l.resource AND c.metric_value IS NOT NULL
+			ORDER BY c.resource DESC LIMIT 1) p ON true
+), placed AS (
+	SELECT k.*,
+		   row_number() OVER (PARTITION BY study_id, rung ORDER BY loss, number) AS rank,
+		   row_number() OVER (PARTITION BY study_id, rung ORDER BY final_loss, number) AS final_rank,
+		   count(*) OVER (PARTITION BY study_id, rung) AS n
+	FROM looked k
+), kept AS (
+	SELECT p.*, NOT last AND rank <= greatest(1, n / eta) AS kept FROM placed p
 )
 SELECT study_id, bracket, rung, min(resource)::integer AS resource, count(*)::integer AS trials,
 	   (count(*) FILTER (WHERE promoted))::integer AS promoted,
 	   CASE WHEN bool_and(ended) THEN corr(rank_here, rank_final) END AS rank_correlation,
 	   CASE WHEN bool_and(ended) THEN (min(rank) FILTER (WHERE final_rank = 1))::integer END AS winner_rank,
 	   max(loss) FILTER (WHERE promoted) AS cut_loss,
-	   -- greatest() would turn an unknown regret into 0
-	   CASE WHEN bool_and(ended) AND bool_or(NOT promoted AND last_rung > rung)
-			THEN greatest(0, min(last_loss) FILTER (WHERE promoted)
-							 - min(last_loss) FILTER (WHERE NOT promoted AND last_rung > rung)) END AS regret
+	   NULL::float8 AS regret
 FROM ranked
 GROUP BY study_id, bracket, rung
+UNION ALL
+SELECT study_id, 0, rung, min(resource), count(*)::integer, (count(*) FILTER (WHERE kept))::integer,
+	   CASE WHEN bool_and(ended AND NOT last) THEN corr(rank, final_rank) END,
+	   CASE WHEN bool_and(ended) THEN (min(rank) FILTER (WHERE final_rank = 1))::integer END,
+	   max(loss) FILTER (WHERE kept),
+	   CASE WHEN bool_and(ended) THEN min(final_loss) FILTER (WHERE kept) - min(final_loss) END
+FROM kept
+GROUP BY study_id, rung
+HAVING bool_and(last) OR count(loss) = count(*)
 ORDER BY study_id, bracket DESC, rung;
-COMMENT ON VIEW hyperband.rung_audit IS 'how well the order at each rung foretold the final order of the bracket, and what each cut cost';
-COMMENT ON COLUMN hyperband.rung_audit.trials IS 'evaluated at this rung';
+COMMENT ON VIEW hyperband.rung_audit IS
+	'how well the order at each rung foretold the final order of the bracket; of a study under full also what cutting there would have cost: whether stopping early is safe';
+COMMENT ON COLUMN hyperband.rung_audit.bracket IS 'under full 0: all trials';
+COMMENT ON COLUMN hyperband.rung_audit.rung IS 'under full: i where all trials are ranked at min_resource * eta^i, by the last loss that their curves have up to there';
+COMMENT ON COLUMN hyperband.rung_audit.trials IS 'evaluated at this rung; under full those that completed';
+COMMENT ON COLUMN hyperband.rung_audit.promoted IS 'those that went on; under full those that would have, the best 1/eta';
 COMMENT ON COLUMN hyperband.rung_audit.rank_correlation IS
-	'Spearman''s, of the order here with the final order, over the survivors; NULL before the bracket ends or with fewer than two';
-COMMENT ON COLUMN hyperband.rung_audit.winner_rank IS 'rank here of the trial that was the bracket''s best in the end';
+	'Spearman''s, of the order here with the final order, over the survivors, under full over all trials; NULL before the bracket ends or with fewer than two';
+COMMENT ON COLUMN hyperband.rung_audit.winner_rank IS
+	'rank here of the trial that was the bracket''s best in the end; under full the best of all, which a cut here would have lost where this is more than promoted';
 COMMENT ON COLUMN hyperband.rung_audit.cut_loss IS 'the worst loss that was still promoted';
 COMMENT ON COLUMN hyperband.rung_audit.regret IS
-	'how much lower a loss those cut here reached in the end than the survivors; NULL where none of them was trained on, as the cut loss then cannot be known';
+	'under full: how much higher the lowest final loss would have been, had only the best 1/eta gone on from here; NULL under other schedulers, which never train those that they cut to the end';
 
 /*
  * What each bracket would have given alone: at equal resource means after as much as the cheapest bracket spent, results
@@ -646,6 +700,22 @@ COMMENT ON COLUMN hyperband.bracket_audit.trials IS 'evaluated at least once';
 COMMENT ON COLUMN hyperband.bracket_audit.equal_resource IS 'what the cheapest bracket of the study spent';
 COMMENT ON COLUMN hyperband.bracket_audit.loss_at_equal_resource IS 'best loss once the bracket had spent that much; NULL where its first result cost more';
 COMMENT ON COLUMN hyperband.bracket_audit.place IS 'by loss_at_equal_resource, the best first';
+
+CREATE VIEW hyperband.racing_audit WITH (security_invoker = true) AS
+SELECT s.study_id, r.trial_id, r.number, r.pulls, r.mean, r.bound, r.difference, r.difference_bound, r.state
+FROM hyperband.study s
+	 CROSS JOIN LATERAL hyperband.race(s.study_id) r
+WHERE s.scheduler = 'racing'
+ORDER BY s.study_id, r.pulls DESC, r.mean, r.number;
+COMMENT ON VIEW hyperband.racing_audit IS
+	'each trial of a study under racing with its mean and bound, and those of its difference to the leader, by which it stays or is dropped';
+COMMENT ON COLUMN hyperband.racing_audit.pulls IS 'folds or evaluations that it had; those of a dropped one end where it was dropped';
+COMMENT ON COLUMN hyperband.racing_audit.mean IS 'of the losses of its pulls';
+COMMENT ON COLUMN hyperband.racing_audit.bound IS 'half the width of the t-interval of the mean, at 1 - 0.05/(n*k*(k+1)) of n trials after k pulls; NULL before the second';
+COMMENT ON COLUMN hyperband.racing_audit.difference IS
+	'mean difference to the leader pull by pull, over the pulls that the trial had; the leader is the best of those with the most pulls';
+COMMENT ON COLUMN hyperband.racing_audit.difference_bound IS
+	'half the width of its interval: a trial is dropped where difference - difference_bound > 0, after three pulls at the earliest';
 
 -- The schema's USAGE is the gate, row security the rest; nobody but the owner is granted USAGE here.
 GRANT SELECT ON ALL TABLES IN SCHEMA hyperband TO PUBLIC;

@@ -473,20 +473,23 @@ hb_pending_get(int64 study_id, int64 after, bool evaluated, int *n)
 
 /* ---- recorded curves ---- */
 
-/* A trial without points diverged or failed at once: one row of resource 0. */
+/* A trial that diverged or failed has a last point without a loss, above all that it reached. */
 int64
 hb_curves_get(int64 study_id, int64 **numbers, int64 **resources, double **losses)
 {
 	static HbStatement statement = HB_WRITE(
-		"SELECT t.number, coalesce(p.resource, 0), p.loss FROM hyperband.study s"
-		" JOIN hyperband.trial t ON t.study_id = s.study_id LEFT JOIN LATERAL"
+		"WITH point AS (SELECT t.trial_id, t.number, p.resource, p.loss FROM hyperband.study s"
+		" JOIN hyperband.trial t ON t.study_id = s.study_id CROSS JOIN LATERAL"
 		" (SELECT e.resource, e.loss FROM hyperband.evaluation e WHERE e.trial_id = t.trial_id"
 		" UNION ALL SELECT c.resource, CASE s.direction WHEN 'maximize' THEN - c.metric_value"
 		" ELSE c.metric_value END FROM hyperband.loss_curve c"
 		" WHERE c.trial_id = t.trial_id AND c.metric_value IS NOT NULL AND NOT EXISTS (SELECT"
 		" FROM hyperband.evaluation e WHERE e.trial_id = c.trial_id AND e.resource = c.resource))"
-		" p ON true WHERE s.study_id = $1"
-		" AND (p.resource IS NOT NULL OR t.state IN ('diverged', 'failed')) ORDER BY 1, 2",
+		" p WHERE s.study_id = $1)"
+		" SELECT number, resource, loss FROM point UNION ALL"
+		" SELECT t.number, greatest(t.resource, max(p.resource)) + 1, NULL FROM hyperband.trial t"
+		" LEFT JOIN point p ON p.trial_id = t.trial_id WHERE t.study_id = $1"
+		" AND t.state IN ('diverged', 'failed') GROUP BY t.trial_id ORDER BY 1, 2",
 		"l");
 	uint64 rows = hb_run(&statement, study_id);
 

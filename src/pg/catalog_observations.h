@@ -6,7 +6,8 @@
 
 /*
  * number, resource, loss and config of every result of the trials of a study numbered up to last, ascending by number
- * and resource.  Trials that diverged or failed have a further one without a loss, above their last resource.
+ * and resource.  Trials that diverged or failed have a further one without a loss, above their last resource: whoever
+ * knows their bracket moves it to the rung that they were on their way to (hb_plan_level).
  */
 #define HB_OBSERVATIONS_QUERY(study, last)                                                         \
 	"SELECT t.number, coalesce(e.resource, t.resource), e.loss, t.config"                          \

@@ -26,13 +26,14 @@ write_exactly(void)
 bool
 hb_warm_take(int64 study_id, int64 from)
 {
-	static HbStatement statement =
-		HB_WRITE("UPDATE hyperband.study s SET warm = jsonb_build_object('metric', o.metric,"
-				 " 'direction', o.direction, 'search_space', o.search_space, 'observations',"
-				 " (SELECT coalesce(jsonb_agg(jsonb_build_array(v.number, v.resource, v.loss,"
-				 " v.config)), '[]') FROM (" ALL_OF_OTHER ") v (number, resource, loss, config)))"
-				 " FROM hyperband.study o WHERE o.study_id = $2 AND s.study_id = $1",
-				 "ll");
+	static HbStatement statement = HB_WRITE(
+		"UPDATE hyperband.study s SET warm = jsonb_build_object('metric', o.metric,"
+		" 'direction', o.direction, 'search_space', o.search_space, 'means',"
+		" o.scheduler = 'racing' OR o.kind = 'table' AND o.resource = 'folds', 'observations',"
+		" (SELECT coalesce(jsonb_agg(jsonb_build_array(v.number, v.resource, v.loss,"
+		" v.config)), '[]') FROM (" ALL_OF_OTHER ") v (number, resource, loss, config)))"
+		" FROM hyperband.study o WHERE o.study_id = $2 AND s.study_id = $1",
+		"ll");
 
 	write_exactly();
 	return hb_run(&statement, study_id, from) > 0;
@@ -41,11 +42,11 @@ hb_warm_take(int64 study_id, int64 from)
 bool
 hb_warm_source_get(int64 study_id, HbWarmSource *source)
 {
-	static HbStatement statement =
-		HB_WRITE("SELECT warm ->> 'metric', warm ->> 'direction',"
-				 " nullif(warm -> 'search_space', 'null') FROM hyperband.study"
-				 " WHERE study_id = $1 AND warm IS NOT NULL",
-				 "l");
+	static HbStatement statement = HB_WRITE(
+		"SELECT warm ->> 'metric', warm ->> 'direction',"
+		" nullif(warm -> 'search_space', 'null'), (warm -> 'means')::boolean FROM hyperband.study"
+		" WHERE study_id = $1 AND warm IS NOT NULL",
+		"l");
 	static HbStatement observations =
 		HB_WRITE("SELECT (o.v ->> 0)::bigint, (o.v ->> 1)::bigint, (o.v ->> 2)::float8, o.v -> 3"
 				 " FROM hyperband.study s, jsonb_array_elements(s.warm -> 'observations')"
@@ -58,6 +59,7 @@ hb_warm_source_get(int64 study_id, HbWarmSource *source)
 	source->metric = hb_row_text(0, 1);
 	source->direction = hb_row_text(0, 2);
 	source->search_space = hb_row_jsonb(0, 3);
+	source->means = hb_row_bool(0, 4);
 	rows = hb_run(&observations, study_id);
 	source->n = (int) rows;
 	source->observations = palloc0(sizeof(HbObservation) * Max(rows, 1));

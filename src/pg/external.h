@@ -43,7 +43,7 @@ typedef struct HbExternal
 	bool asha;
 	bool racing;
 	bool pinned;       /* never forgotten to make room: an evaluator's own */
-	bool sequential;   /* brackets one after another: the sampler learns from the waves before */
+	bool sequential;   /* the sampler learns, and from the waves of brackets before alone */
 	bool from_scratch; /* a promoted trial is trained anew, not on from where it stands */
 	HbSamplerMemo memo;
 	struct HbWarm *warm; /* another study that this one goes on from; NULL: none */

@@ -2,10 +2,13 @@
  * external_draw.c - new trials of studies that others train, drawn one by one as they are asked for
  *
  * A proposal of a sampler that does not learn depends on the seed and the trial's number alone.  One that learns sees
- * what the waves of brackets before gave, so that proposals are the same whoever is faster; in a study of one bracket
- * it sees every result there is, which is the same each time only where one worker asks and tells.
+ * what the waves of brackets before gave, so that proposals are the same whoever is faster; the first wave, and so a
+ * study of one bracket, is drawn from what was known when the study was made.  Under asha, which knows no waves, it
+ * sees every result there is, which is the same each time only where one worker asks and tells.
  */
 #include "pg.h"
+
+#include <math.h>
 
 #include "pg/external.h"
 #include "pg/run.h"
@@ -98,9 +101,25 @@ modelled_rung(const HbExternal *study)
 	return rung;
 }
 
+/* Trials that ended on their way to a rung count as the worst of those that came there. */
+static void
+observe_ends(HbExternal *study, HbObservation *observations, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		const HbPlanBracket *bracket;
+
+		if (isfinite(observations[i].loss))
+			continue;
+		bracket = hb_external_bracket(study, observations[i].number);
+		if (bracket != NULL)
+			observations[i].resource = hb_plan_level(bracket, observations[i].resource);
+	}
+}
+
 /* Another study's results, then this one's up to a trial, in order of numbers. */
 static void
-observe(const HbExternal *study, int64 last, HbSampleRequest *request)
+observe(HbExternal *study, int64 last, HbSampleRequest *request)
 {
 	int before = study->warm ? study->warm->nobservations : 0;
 	int rung = study->asha && last > 0 ? modelled_rung(study) : 0;
@@ -113,6 +132,7 @@ observe(const HbExternal *study, int64 last, HbSampleRequest *request)
 									study->plan.brackets[0].rungs[rung - 1].resource, &n);
 	else
 		own = hb_observations_get(study->study_id, last, &n);
+	observe_ends(study, own, n);
 	all = palloc(sizeof(HbObservation) * Max(before + n, 1));
 	if (before > 0)
 		memcpy(all, study->warm->observations, sizeof(HbObservation) * before);
@@ -124,7 +144,7 @@ observe(const HbExternal *study, int64 last, HbSampleRequest *request)
 
 /* What is known of earlier trials, for a sampler that learns. */
 static void
-fill_request(const HbExternal *study, const HbPlanBracket *bracket, HbSampleRequest *request)
+fill_request(HbExternal *study, const HbPlanBracket *bracket, HbSampleRequest *request)
 {
 	int64 last = request->number - 1;
 

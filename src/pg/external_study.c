@@ -82,8 +82,8 @@ checked_label(char *label, const char *what)
 }
 
 /*
- * Numbers and plan of a study.  Where the sampler learns, brackets of hyperband run one after another; a single bracket
- * is drawn from as results come in.
+ * Numbers and plan of a study.  Where the sampler learns, brackets of hyperband run one after another, and so do the
+ * batches of full, as in a table's study.
  */
 static void
 build_plan(HbExternal *e, const HbStudyRow *study, const HbOptions *options)
@@ -104,7 +104,7 @@ build_plan(HbExternal *e, const HbStudyRow *study, const HbOptions *options)
 						errmsg("scheduler \"%s\" does not support an infinite horizon",
 							   e->scheduler->name),
 						errhint("Give \"max_resource\".")));
-	request->batch = e->sampler->learns && strcmp(e->scheduler->name, "full") != 0 ? 1 : 0;
+	request->batch = e->sampler->learns ? HB_PLAN_BATCH : 0;
 	if (!hb_plan_check(request, &status) ||
 		!e->scheduler->plan(&hb_host_pg, request, &e->plan, &status))
 		hb_raise(&status);
@@ -168,7 +168,7 @@ build_external(HbExternal *e, const HbStudyRow *study)
 	e->racing = strcmp(e->scheduler->name, "racing") == 0;
 	e->from_scratch = hb_resource_from_scratch(study->resource);
 	build_plan(e, study, &options);
-	e->sequential = e->sampler->learns && (e->plan.nbrackets > 1 || e->request.infinite);
+	e->sequential = e->sampler->learns && !e->asha;
 	build_warm_start(e, study, options.warm_start);
 }
 

@@ -3,7 +3,8 @@
  *
  * Ask, evaluate and tell are transactions of their own; telling and asking for the next trial are one.  An ERROR in the
  * objective undoes what it did, and the trial fails.  What the objective does when all goes well is committed, as it
- * would be in a session of the owner's, whose search_path it finds its tables by.
+ * would be in a session of the owner's, whose search_path it finds its tables by; but the settings that it leaves behind
+ * (a role among them) are taken back, so that no trial depends on those that its worker happened to evaluate before.
  */
 #include "pg/external.h"
 
@@ -11,6 +12,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "libpq/pqsignal.h"
 #include "mb/pg_wchar.h"
@@ -123,8 +125,10 @@ call_objective(Work *work)
 	LOCAL_FCINFO(fcinfo, 2);
 	FmgrInfo function;
 	Datum result;
+	int settings;
 
 	StartTransactionCommand();
+	settings = NewGUCNestLevel();
 	SetCurrentStatementStartTimestamp();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	fmgr_info(hb_objective_check(work->objective_oid, work->objective, GetUserId()), &function);
@@ -140,6 +144,9 @@ call_objective(Work *work)
 	work->loss = DatumGetFloat8(result);
 	if (ActiveSnapshotSet())
 		PopActiveSnapshot();
+	/* triggers that wait for the commit belong to the trial, too */
+	AfterTriggerFireDeferred();
+	AtEOXact_GUC(false, settings);
 	CommitTransactionCommand();
 }
 
@@ -183,8 +190,6 @@ evaluate(Work *work)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(work->scratch);
-	/* an objective may have left a role behind */
-	SetConfigOption("role", "none", PGC_SUSET, PGC_S_SESSION);
 	work->evaluated = true;
 }
 

@@ -26,6 +26,7 @@
 #include "pg/locks.h"
 #include "pg/run.h"
 
+#define HB_LATE_TRIALS 10    /* so many trials or fewer make a late rung */
 #define HB_DEFAULT_EPOCHS 10 /* of each training, where the resource is rows or folds */
 
 static HbRun *hb_current_run = NULL;
@@ -307,6 +308,23 @@ hb_run_stage(HbRun *run)
 	return hb_loop(run, works, nworks, NULL, true);
 }
 
+/* The same, and how long late rungs take: few trials are what trainers share worst. */
+static bool
+hb_run_timed_stage(HbRun *run)
+{
+	bool late = run->stage.ntrials <= HB_LATE_TRIALS;
+	double cpu = run->trainer_seconds;
+	TimestampTz began = GetCurrentTimestamp();
+	bool in_time = hb_run_stage(run);
+
+	if (late)
+	{
+		run->late_seconds += (GetCurrentTimestamp() - began) / 1e6;
+		run->late_trainer_seconds += run->trainer_seconds - cpu;
+	}
+	return in_time;
+}
+
 /* All stages; false: the time limit came first. */
 static bool
 hb_run_stages(HbRun *run)
@@ -330,7 +348,7 @@ hb_run_stages(HbRun *run)
 				return true;
 			continue;
 		}
-		if (!hb_run_stage(run))
+		if (!hb_run_timed_stage(run))
 			return false;
 	}
 }
@@ -391,6 +409,16 @@ hb_run_report(const HbRun *run, TimestampTz since)
 				(long long) run->study->study_id, run->ntrials, (long long) run->chunks,
 				run->passes, run->trainer_seconds, seconds),
 		 errhidestmt(true), errhidecontext(true)));
+	if (run->late_seconds > 0)
+		ereport(
+			LOG,
+			(errmsg("hyperband: study %lld trained its stages of at most %d trials in %.2f s, %.2f "
+					"s of trainers' CPU time, which is %.0f %% of the time of %d trainers",
+					(long long) run->study->study_id, HB_LATE_TRIALS, run->late_seconds,
+					run->late_trainer_seconds,
+					100 * run->late_trainer_seconds / (run->late_seconds * run->study->trainers),
+					run->study->trainers),
+			 errhidestmt(true), errhidecontext(true)));
 }
 
 void

@@ -137,6 +137,9 @@ typedef struct HbRun
 	int64 chunks;
 	double passes; /* over the training rows */
 	double trainer_seconds;
+	/* of that the stages with few trials, by the clock and by the trainers' */
+	double late_seconds;
+	double late_trainer_seconds;
 
 	uint64 next_job;
 	int failed_starts;      /* trainers in a row that ended before HELLO */
@@ -207,6 +210,7 @@ typedef struct HbWarmSource
 	char *metric;
 	char *direction;
 	Jsonb *search_space;
+	bool means; /* losses are means of so many folds or pulls: those of as many compare */
 	int n;
 	HbObservation *observations; /* ascending by (number, resource) */
 } HbWarmSource;

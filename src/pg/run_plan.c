@@ -20,9 +20,6 @@
 #include "pg/run.h"
 #include "tune/racing.h"
 
-/* Trials of full that are drawn together where the sampler learns, whatever the number of trainers. */
-#define HB_BATCH 8
-
 /* ---- arrays by number ---- */
 
 static void *
@@ -227,27 +224,19 @@ hb_warm_trials(HbRun *run)
 	return Min(share, run->warm->nconfigs);
 }
 
-/*
- * A trial that ended on its way to a rung counts as the worst of those that came there, as in BOHB: its observation, which
- * the catalog places where the trial stood last, goes up to that rung.
- */
+/* Trials that ended on their way to a rung count as the worst of those that came there. */
 static void
 hb_observe_ends(const HbRun *run, HbObservation *observations, int n)
 {
 	int i;
-	int r;
 
 	for (i = 0; i < n; i++)
 	{
 		HbObservation *o = &observations[i];
-		const HbPlanBracket *bracket =
-			&run->plan.brackets[run->state.trials[o->number - 1].bracket_index];
+		int bracket = run->state.trials[o->number - 1].bracket_index;
 
-		if (isfinite(o->loss))
-			continue;
-		for (r = 0; r < bracket->nrungs - 1 && bracket->rungs[r].resource < o->resource;)
-			r++;
-		o->resource = bracket->rungs[r].resource;
+		if (!isfinite(o->loss))
+			o->resource = hb_plan_level(&run->plan.brackets[bracket], o->resource);
 	}
 }
 
@@ -455,7 +444,7 @@ hb_run_request(HbRun *run)
 	 * being trained there: brackets run one after another, too.
 	 */
 	if (run->sampler->learns)
-		request->batch = HB_BATCH;
+		request->batch = HB_PLAN_BATCH;
 	else if (run->from_scratch)
 		request->batch = PG_INT32_MAX;
 }

@@ -19,10 +19,11 @@
 #include "pg/run.h"
 #include "tune/point.h"
 
-/* A trial of the other study at its best result. */
+/* A trial of the other study at the result that it is ranked by. */
 typedef struct HbWarmTrial
 {
 	int64 number;
+	int64 resource; /* 0 where results compare whatever their resource */
 	double loss;
 	const HbJson *config;
 } HbWarmTrial;
@@ -33,28 +34,38 @@ hb_warm_compare(const void *left, const void *right)
 	const HbWarmTrial *a = left;
 	const HbWarmTrial *b = right;
 
+	if (a->resource != b->resource)
+		return a->resource > b->resource ? -1 : 1;
 	if (a->loss != b->loss)
 		return a->loss < b->loss ? -1 : 1;
 	return (a->number > b->number) - (a->number < b->number);
 }
 
-/* The finite results alone, each trial once, best first. */
+/*
+ * The finite results alone, each trial once, best first.  Of means it is a trial's last one, and those of more
+ * folds or pulls come first: the winner's rule, as who completed has the most.
+ */
 static HbWarmTrial *
-hb_warm_rank(const HbObservation *observations, int n, int *nranked)
+hb_warm_rank(const HbWarmSource *source, int *nranked)
 {
+	const HbObservation *observations = source->observations;
+	int n = source->n;
 	HbWarmTrial *ranked = palloc(sizeof(HbWarmTrial) * Max(n, 1));
 	int count = 0;
 	int i;
 
 	for (i = 0; i < n; i++)
 	{
-		HbWarmTrial trial = {observations[i].number, observations[i].loss, observations[i].config};
+		HbWarmTrial trial = {.number = observations[i].number,
+							 .resource = source->means ? observations[i].resource : 0,
+							 .loss = observations[i].loss,
+							 .config = observations[i].config};
 
 		if (!isfinite(trial.loss))
 			continue;
 		if (count == 0 || ranked[count - 1].number != trial.number)
 			ranked[count++] = trial;
-		else if (trial.loss < ranked[count - 1].loss)
+		else if (source->means || trial.loss < ranked[count - 1].loss)
 			ranked[count - 1] = trial;
 	}
 	qsort(ranked, count, sizeof(HbWarmTrial), hb_warm_compare);
@@ -184,7 +195,7 @@ hb_warm_build(const HbSpace *space, const HbWarmSource *source, bool same_loss)
 	int nranked;
 	int i;
 
-	ranked = hb_warm_rank(source->observations, source->n, &nranked);
+	ranked = hb_warm_rank(source, &nranked);
 	hb_warm_configs(space, ranked, nranked, warm);
 	if (same_loss && hb_warm_comparable(space, source->search_space))
 	{

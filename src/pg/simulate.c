@@ -24,7 +24,7 @@ enum
 	ARG_OPTIONS
 };
 
-/* Points come by trial and resource; a trial without any has one of resource 0. */
+/* Points come by trial and resource; longest: the largest resource with a loss, 0 where none has one. */
 static HbCurve *
 read_curves(int64 study_id, int64 *ncurves, int64 *longest)
 {
@@ -52,9 +52,9 @@ read_curves(int64 study_id, int64 *ncurves, int64 *longest)
 			curve->losses = losses + i;
 		}
 		curve = &curves[*ncurves - 1];
-		if (resources[i] > 0)
-			curve->npoints++;
-		*longest = Max(*longest, resources[i]);
+		curve->npoints++;
+		if (!isnan(losses[i]))
+			*longest = Max(*longest, resources[i]);
 	}
 	return curves;
 }

@@ -9,6 +9,10 @@
 #include "tune/point.h"
 #include "tune/sampler.h"
 
+/* No more results and pending trials are modelled; the covariance has as many rows. */
+#define HB_GP_MOST_RESULTS 240
+#define HB_GP_MOST_PENDING 80
+
 /* The parameters that have anything to choose, as the dimensions of a model. */
 typedef struct HbGpAxes
 {

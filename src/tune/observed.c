@@ -36,11 +36,12 @@ scan(const HbSampleRequest *request, HbPoint *point, Candidate *candidates)
 	}
 }
 
-/* Keeps the observations at resource; returns how many, and their largest dimension. */
+/* Keeps the observations at resource; returns how many, 0 without a finite loss, and their largest dimension. */
 static int
 keep_resource(const HbSampleRequest *request, const Candidate *candidates, int64_t resource,
 			  int *kept, int *dimensions)
 {
+	bool finite = false;
 	int n = 0;
 
 	*dimensions = 0;
@@ -50,9 +51,10 @@ keep_resource(const HbSampleRequest *request, const Candidate *candidates, int64
 			continue;
 		if (candidates[i].dimensions > *dimensions)
 			*dimensions = candidates[i].dimensions;
+		finite |= isfinite(request->observations[i].loss) != 0;
 		kept[n++] = i;
 	}
-	return n;
+	return finite ? n : 0;
 }
 
 /* The next smaller resource level; below every one, 0 or less comes out as INT64_MIN. */

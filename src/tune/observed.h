@@ -23,7 +23,7 @@ typedef struct HbObserved
 /*
  * At one resource level: each trial's last result.  With several (multi_fidelity): the results at the largest level
  * that has at least d + 1 of them and two more to compare with, d the dimensions (Falkner, Klein and Hutter, BOHB,
- * ICML 2018); n is 0 where none has.  Configurations outside the space are left out.
+ * ICML 2018), and a finite one; n is 0 where none has.  Configurations outside the space are left out.
  */
 extern bool
 hb_observed_init(HbObserved *observed, const HbSampleRequest *request, HbStatus *status);

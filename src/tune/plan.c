@@ -446,6 +446,16 @@ hb_plan_drawn(const HbPlan *plan, int64_t ntrials)
 	return ntrials == 0 ? drawn : -1;
 }
 
+int64_t
+hb_plan_level(const HbPlanBracket *bracket, int64_t resource)
+{
+	int rung = 0;
+
+	while (rung < bracket->nrungs - 1 && bracket->rungs[rung].resource < resource)
+		rung++;
+	return bracket->rungs[rung].resource;
+}
+
 void
 hb_plan_release(const HbHost *host, HbPlan *plan)
 {

@@ -44,6 +44,9 @@ typedef struct HbPlan
 	int64_t min_pulls; /* racing: no trial is dropped after fewer; max(3, min_resource) */
 } HbPlan;
 
+/* Trials of full that are drawn together where the sampler learns, whatever the number of trainers or workers. */
+#define HB_PLAN_BATCH 8
+
 typedef struct HbPlanRequest
 {
 	int64_t max_resource;
@@ -101,6 +104,12 @@ extern bool hb_plan_extend_infinite(const HbHost *host, const HbPlanRequest *req
 
 /* How many leading brackets have all their trials among the first ntrials; -1 where one is there in part. */
 extern int hb_plan_drawn(const HbPlan *plan, int64_t ntrials);
+
+/*
+ * The resource of the rung that a trial of a bracket was on its way to when it ended at a resource: the lowest at or
+ * above it, the last one's where none is.  There it counts as the worst (Falkner, Klein and Hutter, BOHB, ICML 2018).
+ */
+extern int64_t hb_plan_level(const HbPlanBracket *bracket, int64_t resource);
 
 /* Releases what a plan function allocated. */
 extern void hb_plan_release(const HbHost *host, HbPlan *plan);

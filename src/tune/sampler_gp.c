@@ -22,8 +22,6 @@
 #include "tune/proposal.h"
 #include "tune/sobol.h"
 
-#define MOST_RESULTS 240
-#define MOST_PENDING 80
 #define MOST_FITTED 100
 #define ALL_FITTED 20
 #define FITTED_GROWTH 1.2
@@ -155,7 +153,7 @@ allocate(GpSampler *gp, bool **chosen, HbStatus *status)
 {
 	const HbHost *host = gp->request->host;
 	size_t n = gp->observed->n;
-	size_t rows = MOST_RESULTS + MOST_PENDING;
+	size_t rows = HB_GP_MOST_RESULTS + HB_GP_MOST_PENDING;
 
 	*chosen = hb_alloc(host, n * sizeof(bool));
 	gp->order = hb_alloc(host, n * sizeof(int));
@@ -297,7 +295,8 @@ propose_from_model(GpSampler *gp, HbPoint *point, HbStatus *status)
 {
 	const HbObserved *observed = gp->observed;
 	double *theta = hb_alloc(gp->request->host, (gp->axes.d + 2) * sizeof(double));
-	int skipped = observed->npending > MOST_PENDING ? observed->npending - MOST_PENDING : 0;
+	int skipped =
+		observed->npending > HB_GP_MOST_PENDING ? observed->npending - HB_GP_MOST_PENDING : 0;
 	HbObserved leading = fitted_results(observed);
 	bool *chosen;
 	bool done;
@@ -312,7 +311,7 @@ propose_from_model(GpSampler *gp, HbPoint *point, HbStatus *status)
 	if (done && (done = hb_observed_rank(observed, gp->request->host, gp->order, status)))
 	{
 		warp(gp);
-		gp->n = choose_rows(gp, MOST_RESULTS, gp->rows, chosen);
+		gp->n = choose_rows(gp, HB_GP_MOST_RESULTS, gp->rows, chosen);
 		gp->npending = observed->npending - skipped;
 		for (int i = 0; i < gp->npending; i++)
 			gp->rows[gp->n + i] = observed->n + skipped + i;

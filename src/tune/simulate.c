@@ -114,7 +114,7 @@ draw_trials(Simulator *sim, HbStatus *status)
 	return true;
 }
 
-/* The last recorded loss up to a resource. */
+/* The last recorded loss up to a resource; a trial that diverged has none from there on, and that is exact. */
 static double
 look_up(Simulator *sim, int64_t number, int64_t resource)
 {
@@ -135,7 +135,7 @@ look_up(Simulator *sim, int64_t number, int64_t resource)
 	}
 	if (low == 0)
 		low = 1;
-	sim->out->inexact += curve->resources[low - 1] != resource;
+	sim->out->inexact += curve->resources[low - 1] != resource && !isnan(curve->losses[low - 1]);
 	return curve->losses[low - 1];
 }
 

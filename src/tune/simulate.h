@@ -6,7 +6,10 @@
 
 #include "tune/scheduler.h"
 
-/* A trial's recorded losses, ascending by resource. No points: it diverged at once. */
+/*
+ * A trial's recorded losses, ascending by resource.  One that diverged has a last point without a loss (NaN), which
+ * holds for every resource from there on; without any points it diverged at once.
+ */
 typedef struct HbCurve
 {
 	int64_t npoints;
@@ -46,7 +49,8 @@ typedef struct HbSimulation
 	int64_t resource_spent;
 	int64_t trials; /* that were started */
 	int64_t
-		inexact; /* looked up at a resource that the curve does not have: the last point before it, or its first */
+		inexact; /* looked up at a resource that the curve does not have, and not beyond its end by divergence: the last
+				 * point before it, or its first */
 } HbSimulation;
 
 extern bool hb_simulate(const HbHost *host, const HbSimulationRequest *request,

@@ -7,12 +7,14 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 python=${PYTHON:-python3}
+export PYTHONDONTWRITEBYTECODE=1
 data=${FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 
 "$python" -c 'import torch, sklearn' || { echo "cohort.sh: set PYTHON to a python with PyTorch and scikit-learn" >&2; exit 2; }
 make -s -C "$root" build/bench/cohort_bench >&2
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT INT TERM
+chmod 755 "$folder" # the server reads the images, too
 zcat "$data/train-images-idx3-ubyte.gz" > "$folder/train-images"
 zcat "$data/train-labels-idx1-ubyte.gz" > "$folder/train-labels"
 cd "$root"

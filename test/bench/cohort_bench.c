@@ -4,8 +4,9 @@
  * Built on demand by cohort.sh and reference.sh.  Output: one line of JSON with CPU seconds of the
  * training call, rows, epochs and the train losses by trial and epoch.  --dump writes what a peer needs to
  * train the same thing: inputs (float32), labels (uint32), the row order of each epoch (uint32), and each trial's
- * learning rate and initial weights (float32: a layer's rows, then its biases).  --sgemm measures
- * OpenBLAS's product of two N x N matrices on one thread instead.
+ * learning rate and initial weights (float32: a layer's rows, then its biases).  --profile 1 adds how many seconds the
+ * provider's operations took by the clock, by groups.  --sgemm measures OpenBLAS's product of two N x N matrices on
+ * one thread instead.
  */
 #include <math.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <cblas.h>
 
 #include "core/host.h"
@@ -29,7 +31,7 @@ typedef struct Options
 	const char *optimizer;
 	uint32_t rows, inputs, classes; /* of a synthetic table */
 	int units, narrow; /* widths are spread from narrow to units where narrow is given */
-	int trials, epochs, batch, validation, alone, sgemm;
+	int trials, epochs, batch, validation, alone, sgemm, profile;
 	double dropout;
 } Options;
 
@@ -264,6 +266,127 @@ cpu_seconds(void)
 							children.ru_utime.tv_usec + children.ru_stime.tv_usec);
 }
 
+/* A provider that passes every operation on to another and keeps the time that it took. */
+typedef enum Group
+{
+	PRODUCTS,
+	UPDATES,
+	LOSSES,
+	ACTIVATIONS, /* and dropout */
+	MOVES,       /* transposes and sums of rows */
+	GROUPS
+} Group;
+
+static const char *const group_names[GROUPS] = {"products", "updates", "losses", "activations",
+												"moves"};
+static const HbProvider *timed;
+static double spent_in[GROUPS], profile_seconds;
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
+}
+
+#define TIME(group, call)                                                                          \
+	do                                                                                             \
+	{                                                                                              \
+		double began_ = now();                                                                     \
+		call;                                                                                      \
+		spent_in[group] += now() - began_;                                                         \
+	} while (0)
+
+static void
+timed_product(const HbProduct *product)
+{
+	TIME(PRODUCTS, timed->product(product));
+}
+
+static void
+timed_update(const HbUpdate *update)
+{
+	TIME(UPDATES, timed->update(update));
+}
+
+static double
+timed_cross_entropy(const HbScores *scores)
+{
+	double sum;
+
+	TIME(LOSSES, sum = timed->cross_entropy(scores));
+	return sum;
+}
+
+static size_t
+timed_errors(const HbScores *scores)
+{
+	size_t count;
+
+	TIME(LOSSES, count = timed->errors(scores));
+	return count;
+}
+
+static void
+timed_activate(HbActivation f, hb_real *z, hb_real *a, size_t n)
+{
+	TIME(ACTIVATIONS, timed->activate(f, z, a, n));
+}
+
+static void
+timed_activate_back(HbActivation f, const hb_real *z, const hb_real *a, hb_real *d, size_t n)
+{
+	TIME(ACTIVATIONS, timed->activate_back(f, z, a, d, n));
+}
+
+static void
+timed_draw(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
+		   uint32_t *out)
+{
+	TIME(ACTIVATIONS, timed->draw(seed, stream, detail, first, groups, out));
+}
+
+static void
+timed_drop(const uint16_t *draws, uint32_t threshold, hb_real keep, const hb_real *a, hb_real *out,
+		   size_t n)
+{
+	TIME(ACTIVATIONS, timed->drop(draws, threshold, keep, a, out, n));
+}
+
+static void
+timed_transpose(const hb_real *from, size_t rows, size_t cols, size_t from_row, hb_real *to,
+				size_t to_row)
+{
+	TIME(MOVES, timed->transpose(from, rows, cols, from_row, to, to_row));
+}
+
+static void
+timed_row_sums(const hb_real *d, size_t rows, size_t n, size_t ld, hb_real *out)
+{
+	TIME(MOVES, timed->row_sums(d, rows, n, ld, out));
+}
+
+static HbProvider
+timed_provider(const HbProvider *provider)
+{
+	HbProvider copy = *provider;
+
+	timed = provider;
+	copy.product = timed_product;
+	copy.update = timed_update;
+	copy.cross_entropy = timed_cross_entropy;
+	copy.errors = timed_errors;
+	copy.activate = timed_activate;
+	copy.activate_back = timed_activate_back;
+	copy.draw = timed_draw;
+	copy.drop = timed_drop;
+	copy.transpose = timed_transpose;
+	copy.row_sums = timed_row_sums;
+	return copy;
+}
+
 static void
 parse(int argc, char **argv, Options *options)
 {
@@ -299,6 +422,8 @@ parse(int argc, char **argv, Options *options)
 			options->validation = atoi(value);
 		else if (strcmp(name, "--alone") == 0)
 			options->alone = atoi(value);
+		else if (strcmp(name, "--profile") == 0)
+			options->profile = atoi(value);
 		else if (strcmp(name, "--sgemm") == 0)
 			options->sgemm = atoi(value);
 		else if (strcmp(name, "--batch") == 0)
@@ -347,7 +472,7 @@ train(const Options *options, const HbFamily *family, const HbProvider *provider
 	HbTrainContext context = {
 		.host = &hb_host_malloc, .provider = provider, .dataset = dataset, .curve = record_curve};
 	int step = options->alone ? 1 : options->trials;
-	double began = cpu_seconds();
+	double began = cpu_seconds(), clock = now();
 
 	for (int i = 0; i < options->trials; i += step)
 	{
@@ -368,6 +493,7 @@ train(const Options *options, const HbFamily *family, const HbProvider *provider
 			stop(status.message);
 		free(result.trials);
 	}
+	profile_seconds = now() - clock;
 	return cpu_seconds() - began;
 }
 
@@ -385,7 +511,15 @@ report(const Options *options, const HbProvider *provider, const HbDataset *data
 			printf("%s%.9g", epoch ? ", " : "", losses[i + 1][epoch]);
 		printf("]");
 	}
-	printf("]}\n");
+	printf("]");
+	if (options->profile)
+	{
+		printf(", \"profile\": {\"all\": %.6f", profile_seconds);
+		for (int group = 0; group < GROUPS; group++)
+			printf(", \"%s\": %.6f", group_names[group], spent_in[group]);
+		printf("}");
+	}
+	printf("}\n");
 }
 
 /* FLOP per CPU second of C = A B by OpenBLAS: the best of several rounds, warm. */
@@ -424,6 +558,7 @@ main(int argc, char **argv)
 	HbDataset dataset;
 	const HbFamily *family;
 	const HbProvider *provider;
+	HbProvider profiled;
 	HbJobTrial trials[MAX_TRIALS];
 
 	parse(argc, argv, &options);
@@ -438,6 +573,11 @@ main(int argc, char **argv)
 	provider = options.provider ? hb_provider_find(options.provider) : hb_provider_best();
 	if (provider == NULL)
 		stop("no such provider here");
+	if (options.profile)
+	{
+		profiled = timed_provider(provider);
+		provider = &profiled;
+	}
 	make_trials(&options, family, &dataset, trials);
 	if (options.dump)
 	{

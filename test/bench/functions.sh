@@ -35,5 +35,17 @@ SELECT format('  %s %s at least as good as %s: %s and %s', rpad(CASE WHEN a.rank
 FROM (VALUES (1, 'random x hyperband', 'random x full'), (2, 'random x asha', 'random x full'), (3, 'tpe x full', 'random x full'), (4, 'gp x full', 'random x full'),
 	(5, 'tpe x hyperband', 'random x hyperband'), (6, 'gp x hyperband', 'random x hyperband'), (7, 'sobol x full', 'random x full')) AS e(place, better, worse)
 	JOIN mean a ON a.method = better JOIN mean b ON b.method = worse ORDER BY place;
+\pset fieldsep '|'
+WITH ranked AS (SELECT *, rank() OVER w + (count(*) OVER (PARTITION BY function, seed, regret) - 1) / 2.0 AS rank FROM functions_bench.run
+	WINDOW w AS (PARTITION BY function, seed ORDER BY regret)),
+mean AS (SELECT sampler || ' x ' || scheduler AS method, avg(rank) AS rank FROM ranked GROUP BY 1),
+medians AS (SELECT function, sampler || ' x ' || scheduler AS method, percentile_cont(0.5) WITHIN GROUP (ORDER BY regret) AS regret FROM functions_bench.run GROUP BY 1, 2)
+SELECT 'GOAL', better || ', average rank on benchmark functions', 'at least as good as ' || worse, format('%s and %s', round(a.rank, 2), round(b.rank, 2)),
+	CASE WHEN a.rank <= b.rank THEN 'met' ELSE 'missed' END, CASE WHEN a.rank <= b.rank THEN '' ELSE 'median regret higher on '
+		|| coalesce((SELECT string_agg(m.function, ', ' ORDER BY m.function) FROM medians m JOIN medians o USING (function)
+			WHERE m.method = better AND o.method = worse AND m.regret > o.regret), 'no function') END
+FROM (VALUES (1, 'random x hyperband', 'random x full'), (2, 'random x asha', 'random x full'), (3, 'tpe x full', 'random x full'), (4, 'gp x full', 'random x full'),
+	(5, 'tpe x hyperband', 'random x hyperband'), (6, 'gp x hyperband', 'random x hyperband'), (7, 'sobol x full', 'random x full')) AS e(place, better, worse)
+	JOIN mean a ON a.method = better JOIN mean b ON b.method = worse ORDER BY place;
 SQL
 psql -XqAt -c "SET client_min_messages = warning; DROP SCHEMA functions_bench CASCADE"

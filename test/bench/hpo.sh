@@ -12,8 +12,9 @@
 # The same search space, batch size (128), longest training and trial counts for all; every method sets a fifth of the
 # rows aside for validation (a sixth of 12,000).  Wall and CPU time run from the first byte read to the tuned model; the
 # error on test rows that nobody saw is measured after.  What differs is written in hpo_peer.py.
-# Standard output: Markdown.  OUT names a folder for hpo.csv, which is written after each measurement; with KEEP=1 what
-# it holds already is not measured again but reported with the rest, since full takes about ten hours.
+# Standard output: Markdown and goals (goal.sh).  OUT names a folder for hpo.csv, which is written after each measurement, and
+# hpo_busy.csv, what the server's log says of ours; with KEEP=1 what hpo.csv holds already is not measured again but
+# reported with the rest, since full takes about ten hours.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hpo_lib.sh"
@@ -40,7 +41,12 @@ mlp='"optimizer": ["nesterov", "adam"], "schedule": "constant", "batch_size": 12
 bench_begin
 sql -c "CREATE TABLE hpo_bench.result (task text, model text, r int, seed int, method text, wall float8, cpu float8, validation float8,
 	test float8, trials int, epochs bigint, test_rows int, PRIMARY KEY (task, model, r, seed, method))"
-csv=${OUT:+$OUT/hpo.csv}
+sql -c "CREATE TABLE hpo_bench.busy (task text, model text, r int, seed int, method text, cohorts int, passes float8, trainers_cpu float8,
+	trained float8, late float8, late_cpu float8, PRIMARY KEY (task, model, r, seed, method))"
+csv=${OUT:+$OUT/hpo.csv} busy_csv=${OUT:+$OUT/hpo_busy.csv}
+if [ -n "$busy_csv" ] && [ -n "${KEEP:-}" ] && [ -s "$busy_csv" ]; then
+	sql -c "\\copy hpo_bench.busy FROM '$busy_csv' (FORMAT csv, HEADER)"
+fi
 if [ -n "$csv" ] && [ -n "${KEEP:-}" ] && [ -s "$csv" ]; then
 	sql -c "\\copy hpo_bench.result FROM '$csv' (FORMAT csv, HEADER)"
 fi
@@ -48,6 +54,8 @@ sql -c "CREATE FUNCTION hpo_bench.spread(v float8[], digits int) RETURNS text LA
 	SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY x))::numeric, digits)
 		|| CASE WHEN count(*) > 1 THEN format(' (%s-%s)', round(min(x)::numeric, digits), round(max(x)::numeric, digits)) ELSE '' END
 	FROM unnest(v) AS x \$\$"
+sql -c "CREATE FUNCTION hpo_bench.mid(v anyarray, digits int) RETURNS numeric LANGUAGE sql AS
+	'SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY x::float8))::numeric, digits) FROM unnest(v) AS x'"
 work=$(mktemp -d)
 chmod 755 "$work"
 case $TASKS in *fashion*)
@@ -91,6 +99,11 @@ ours()
 	study "'hpo_bench.${task}_train', '$target', model => '$model', task => 'classification', search_space => '{$space}',
 		name => 'hpo bench', validation => $validation, max_resource => $R, seed => $seed, trainers => 2 $2"
 	test=$(sql -c "SELECT avg((hyperband_classify('hpo bench', t) <> $target::text)::int) FROM hpo_bench.${task}_test AS t")
+	busy
+	sql -c "INSERT INTO hpo_bench.busy VALUES ('$task', '$model', $R, $seed, '$1', $cohorts, $passes, $trainers_cpu, $trained, $late, $late_cpu)
+		ON CONFLICT (task, model, r, seed, method) DO UPDATE SET (cohorts, passes, trainers_cpu, trained, late, late_cpu)
+			= (excluded.cohorts, excluded.passes, excluded.trainers_cpu, excluded.trained, excluded.late, excluded.late_cpu)"
+	[ -z "$busy_csv" ] || sql -c "\\copy hpo_bench.busy TO '$busy_csv' (FORMAT csv, HEADER)"
 	record "$1" "$wall" "$cpu" "$loss" "$test" "$(sql -c "SELECT count(*) FROM hyperband.trial WHERE study_id = $study")" \
 		"$(sql -c "SELECT resource_spent FROM hyperband.study WHERE study_id = $study")"
 	forget "$study"
@@ -141,18 +154,59 @@ table "SELECT task, model, r AS \"R\", method,
 	hpo_bench.spread(array_agg(validation), 4) AS \"validation error\", hpo_bench.spread(array_agg(test), 4) AS \"test error\", count(*) AS seeds,
 	min(trials) AS trials, percentile_disc(0.5) WITHIN GROUP (ORDER BY epochs) AS epochs
 	FROM hpo_bench.result GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
-[ -z "$missing" ] || exit 0
 echo
-echo "Times faster than each peer (wall, CPU; medians), and whether the test error is at most the peer's plus one standard error"
-echo "of an error on that many test rows.  Ours is the faster of the two schedulers that passes that, else hyperband."
+echo "Where the time goes, medians over seeds.  Busy: CPU time as a share of two cores' wall time; trainers: what they trained alone."
+echo "Passes: cohorts' passes over the training rows, a trainer (R are enough where trials have one batch size).  Late: stages of at"
+echo "most 10 trials, their share of the wall time, and how busy the two trainers were in them."
 echo
-table "WITH m AS (
-	SELECT task, model, r, method, percentile_cont(0.5) WITHIN GROUP (ORDER BY wall) AS wall, percentile_cont(0.5) WITHIN GROUP (ORDER BY cpu) AS cpu,
-		percentile_cont(0.5) WITHIN GROUP (ORDER BY test) AS test, max(test_rows) AS rows FROM hpo_bench.result GROUP BY 1, 2, 3, 4),
-pairs AS (SELECT p.task, p.model, p.r, p.method AS peer, o.method AS ours, p.wall / o.wall AS wall, p.cpu / nullif(o.cpu, 0) AS cpu, o.test - p.test AS worse,
-		o.test <= p.test + sqrt(p.test * (1 - p.test) / p.rows) AS as_good
-	FROM m AS p JOIN m AS o ON (o.task, o.model, o.r) = (p.task, p.model, p.r) AND o.method LIKE 'hyperband%' AND p.method NOT LIKE 'hyperband%')
-SELECT DISTINCT ON (task, model, r, peer) task, model, r AS \"R\", peer, ours, round(wall::numeric, 1) AS \"times faster, wall\",
-	round(cpu::numeric, 1) AS \"times less CPU\", round(worse::numeric, 4) AS \"test error, difference\", CASE WHEN as_good THEN 'yes' ELSE 'no' END AS \"as good\",
+table "SELECT r.task, r.model, r.r AS \"R\", r.method, hpo_bench.mid(array_agg(100 * cpu / (2 * wall)), 0) AS \"busy %\",
+	hpo_bench.mid(array_agg(100 * trainers_cpu / (2 * wall)), 0) AS \"trainers %\", hpo_bench.mid(array_agg(1000 * cpu / epochs), 2) AS \"CPU ms an epoch of a trial\",
+	hpo_bench.mid(array_agg(passes / 2), 1) AS \"passes a trainer\", hpo_bench.mid(array_agg(100 * late / wall), 0) AS \"late, % of wall\",
+	hpo_bench.mid(array_agg(100 * late_cpu / (2 * nullif(late, 0))), 0) AS \"late, busy %\"
+	FROM hpo_bench.result AS r LEFT JOIN hpo_bench.busy AS b USING (task, model, r, seed, method) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+echo
+goals "SELECT format('%s %s R=%s: passes over the training rows a trainer, a whole Hyperband run with one batch size', task, model, r), format('at most R = %s', r),
+	hpo_bench.mid(array_agg(passes / 2), 1)::text, hpo_bench.mid(array_agg(passes / 2), 1) <= r,
+	format('%s cohorts: a stage is cut into chunks that the trainers share, and each chunk passes over the rows by itself', hpo_bench.mid(array_agg(cohorts), 0))
+	FROM hpo_bench.busy WHERE method = 'hyperband' AND passes IS NOT NULL GROUP BY task, model, r ORDER BY task, model, r"
+[ "$(sql -c "SELECT count(*) FROM hpo_bench.result WHERE method NOT LIKE 'hyperband%'")" != 0 ] || exit 0
+
+# Wall time in the peer's is the product of three ratios: CPU time an epoch, epochs, and how much of the cores was used.
+sql -c "CREATE VIEW hpo_bench.pairs AS WITH m AS (
+	SELECT task, model, r, method, hpo_bench.mid(array_agg(wall), 3) AS wall, hpo_bench.mid(array_agg(cpu), 3) AS cpu,
+		hpo_bench.mid(array_agg(test), 6) AS test, hpo_bench.mid(array_agg(epochs), 1) AS epochs, max(test_rows) AS rows FROM hpo_bench.result GROUP BY 1, 2, 3, 4)
+SELECT task, model, r, p.method AS peer, o.method AS ours, p.wall / o.wall AS faster, p.cpu / nullif(o.cpu, 0) AS less_cpu,
+	p.cpu / p.epochs / nullif(o.cpu / o.epochs, 0) AS less_an_epoch, p.epochs / o.epochs AS fewer_epochs, 100 * o.cpu / (2 * o.wall) AS busy,
+	100 * p.cpu / (2 * p.wall) AS peer_busy, o.test - p.test AS worse, o.test <= p.test AS strictly,
+	o.test <= p.test + sqrt(p.test * (1 - p.test) / p.rows) AS nearly,
 	CASE WHEN model = 'linear' THEN 10 WHEN task LIKE 'fashion%' THEN 2.5 ELSE 9 END AS goal
-	FROM pairs ORDER BY task, model, r, peer, as_good DESC, CASE WHEN as_good THEN wall ELSE (ours = 'hyperband')::int END DESC"
+	FROM m AS p JOIN m AS o USING (task, model, r) WHERE o.method LIKE 'hyperband%' AND p.method NOT LIKE 'hyperband%'"
+echo
+echo "Times faster than each peer (medians), which is the product of: how much less CPU time an epoch of a trial takes, how many fewer"
+echo "epochs were trained, and how much busier two cores were.  Test error: as good where the median over seeds is not above the"
+echo "peer's; nearly where it is above it by at most one standard error of an error on that many test rows."
+echo
+table "SELECT task, model, r AS \"R\", ours, peer, round(faster, 1) AS \"times faster, wall\", goal AS wanted, round(less_cpu, 1) AS \"times less CPU\",
+	round(less_an_epoch, 1) AS \"an epoch\", round(fewer_epochs, 2) AS \"times fewer epochs\", round(busy) || ' / ' || round(peer_busy) AS \"busy %, ours / peer\",
+	round(worse, 4) AS \"test error, difference\", CASE WHEN strictly THEN 'yes' WHEN nearly THEN 'nearly' ELSE 'no' END AS \"as good\",
+	CASE WHEN strictly AND faster >= goal THEN 'met' WHEN nearly AND faster >= goal THEN 'nearly' ELSE 'missed' END AS \"goal\"
+	FROM hpo_bench.pairs ORDER BY 1, 2, 3, 4, 5"
+echo
+# A goal is met where one scheduler beats every peer: its time that of the fastest, its test error that of each.
+goals "WITH o AS (
+	SELECT task, model, r, ours, goal, min(faster) AS faster, bool_and(strictly) AS strictly, bool_and(nearly) AS nearly,
+		(array_agg(p ORDER BY faster))[1] AS near, (array_agg(p ORDER BY worse DESC))[1] AS good FROM hpo_bench.pairs AS p GROUP BY 1, 2, 3, 4, 5),
+best AS (SELECT DISTINCT ON (task, model, r) *, strictly AND faster >= goal AS met FROM o
+	ORDER BY task, model, r, strictly AND faster >= goal DESC, nearly AND faster >= goal DESC, faster DESC)
+SELECT format('%s %s R=%s: %s, at equal or better test error', task, model, r, ours), format('at least %s times faster than the best peer', goal),
+	format('%s times (%s); test error %s %s (%s)', round(faster, 1), (near).peer, round(abs((good).worse), 4),
+		CASE WHEN (good).worse > 0 THEN 'higher' ELSE 'lower' END, (good).peer), met,
+	concat_ws('; ', CASE WHEN faster >= goal AND nearly THEN 'met where one standard error of the test error is allowed' END,
+		CASE WHEN NOT nearly THEN 'test error higher by more than one standard error' END,
+		CASE WHEN faster < goal THEN format('against %s: CPU time of an epoch 1/%s, epochs 1/%s, cores busy %s %% to its %s %%',
+			(near).peer, round((near).less_an_epoch, 1), round((near).fewer_epochs, 2), round((near).busy), round((near).peer_busy))
+			|| coalesce((SELECT format('; stages of at most 10 trials: %s %% of the wall time, trainers busy %s %%',
+				hpo_bench.mid(array_agg(100 * late / wall), 0), hpo_bench.mid(array_agg(100 * late_cpu / (2 * nullif(late, 0))), 0))
+				FROM hpo_bench.result JOIN hpo_bench.busy USING (task, model, r, seed, method)
+				WHERE (task, model, r, method) = (best.task, best.model, best.r, best.ours) HAVING count(late) > 0), '') END)
+	FROM best ORDER BY task, model, r"

@@ -78,6 +78,11 @@ if [ -n "${OUT:-}" ]; then
 		} | perl "$here/plot.pl" "Time of a study by its $cause" "seconds" >"$OUT/growth-$cause.svg"
 	done
 fi
-worse=$(sql -c "SELECT string_agg(cause || ' ' || amount, ', ') FROM (SELECT cause, amount, wall / lag(wall) OVER w > 1.2 * amount::float8 / lag(amount) OVER w AS worse
-	FROM hpo_bench.result WHERE cause <> 'trainers' WINDOW w AS (PARTITION BY cause ORDER BY amount)) AS g WHERE worse")
-[ -z "$worse" ] || { echo; echo "worse than linear by more than a fifth: $worse"; }
+echo
+goals "SELECT 'time of a study by ' || cause, 'no worse than linear: power at most 1', format('at most %s (%s to %s: %s s)', power, before, amount, round(wall::numeric, 2)), power <= 1,
+	format('%s of %s steps are worse than linear, this one by %s %%; CPU time grew by the power %s', worse, steps, round((100 * (wall / linear - 1))::numeric), cpu_power)
+FROM (SELECT DISTINCT ON (cause) *, count(*) FILTER (WHERE power > 1) OVER c AS worse, count(*) OVER c AS steps FROM (
+	SELECT cause, amount, wall, lag(amount) OVER w AS before, lag(wall) OVER w * amount / lag(amount) OVER w AS linear,
+		round((ln(wall / lag(wall) OVER w) / ln(amount::float8 / lag(amount) OVER w))::numeric, 2) AS power,
+		round((ln(nullif(cpu, 0) / lag(nullif(cpu, 0)) OVER w) / ln(amount::float8 / lag(amount) OVER w))::numeric, 2) AS cpu_power
+	FROM hpo_bench.result WINDOW w AS (PARTITION BY cause ORDER BY amount)) AS g WHERE power IS NOT NULL WINDOW c AS (PARTITION BY cause) ORDER BY cause, power DESC) AS x"

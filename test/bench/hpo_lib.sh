@@ -1,7 +1,9 @@
 # What the hpo benchmarks share: the connection, CPU time of the server, one study measured, Markdown.
 #
 # PG* variables name a running server on this machine with hyperband installed; superuser.  Everything lives in the
-# schema hpo_bench, which begin makes and drops.
+# schema hpo_bench, which begin makes and drops.  HB_LOG names the server's log where it is not the postmaster's standard error.
+
+. "$here/goal.sh"
 
 sql() { psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
 note() { printf '%s\n' "$*" >&2; }
@@ -15,6 +17,8 @@ DROP SCHEMA IF EXISTS hpo_bench CASCADE;
 CREATE SCHEMA hpo_bench;
 SQL
 	postmaster=$(sql -c "SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)")
+	HB_LOG=${HB_LOG:-$(readlink "/proc/$postmaster/fd/2" || true)}
+	[ -r "$HB_LOG" ] || note "cannot read the server's log ($HB_LOG), set HB_LOG: how busy trainers were stays unknown"
 	trap bench_end EXIT
 	trap 'exit 130' INT TERM
 }
@@ -66,6 +70,17 @@ study()
 	cpu=$(awk -v a="$before" -v b="$(server_cpu)" 'BEGIN { printf "%.2f", b - a }')
 }
 
+# How well the study's trainers were used, as the server's log says: $cohorts, $passes over the training rows, $trainers_cpu and
+# $trained (seconds), and of its stages of at most 10 trials $late and $late_cpu; NULL what it does not say.
+busy()
+{
+	local said
+	said=$(grep -a "hyperband: study $study trained" "$HB_LOG" 2>/dev/null || true)
+	read -r cohorts passes trainers_cpu trained < <(sed -n 's/.* in \([0-9]*\) cohorts and \([0-9]*\) passes .*rows, \([0-9.]*\) s of .* in \([0-9.]*\) s$/\1 \2 \3 \4/p' <<<"$said" | tail -n 1) || true
+	read -r late late_cpu < <(sed -n 's/.* stages of at most 10 trials in \([0-9.]*\) s, \([0-9.]*\) s of .*/\1 \2/p' <<<"$said" | tail -n 1) || true
+	: "${cohorts:=NULL}" "${passes:=NULL}" "${trainers_cpu:=NULL}" "${trained:=NULL}" "${late:=NULL}" "${late_cpu:=NULL}"
+}
+
 forget() { sql -c "SELECT hyperband_drop($1)" >/dev/null; }
 
 # Reads lines "a|b|c", the first the heads of the columns, and writes a Markdown table.
@@ -78,6 +93,13 @@ markdown()
 
 # table SQL: the result of a query as a Markdown table.
 table() { psql -XqA -v ON_ERROR_STOP=1 -P footer=off -P null='' -F '|' -c "$1" | markdown; }
+
+# goals SQL: lines of goal.sh from a query of what was measured, the goal, the figure, whether it was met, and why not.
+goals()
+{
+	sql -F '|' -c "SELECT 'GOAL', what, goal, figure, CASE met WHEN true THEN 'met' WHEN false THEN 'missed' ELSE 'not measured' END,
+		CASE WHEN met THEN '' ELSE why END FROM ($1) AS g (what, goal, figure, met, why)"
+}
 
 machine()
 {

@@ -89,3 +89,18 @@ table "SELECT task, model, r AS \"R\", count(*) AS seeds, count(*) FILTER (WHERE
 	round((percentile_cont(0.5) WITHIN GROUP (ORDER BY time_ratio))::numeric, 1) AS \"times the time\",
 	round((percentile_cont(0.5) WITHIN GROUP (ORDER BY wall))::numeric, 2) AS \"Hyperband, s\"
 	FROM ($ratios) AS q GROUP BY 1, 2, 3 ORDER BY 3, 1, 2"
+echo
+# What a ratio comes from: how far up in random search's pool Hyperband's best lies, beside where the best of as many draws lies.
+goals "WITH q AS ($ratios), p AS (
+	SELECT q.*, m / n::float8 AS place, (SELECT sum(trials) FROM hyperband_plan(r) WHERE rung = 0) AS draws
+	FROM q JOIN (SELECT task, model, r, cardinality(losses) AS n FROM hpo_bench.pool) AS c USING (task, model, r))
+SELECT format('%s %s R=%s: resource of random search to the same validation error, median of %s seeds', task, model, r, seeds),
+	format('at least %s times', goal),
+	CASE WHEN never THEN 'more than ' ELSE '' END || round(ratio::numeric, 1) || ' times (time: ' || round(time::numeric, 1) || ')', ratio >= goal,
+	CASE WHEN never THEN 'no full training was as good, and there were no more: CAP is too low' ELSE
+	format('Hyperband''s best is among the best %s %% of full trainings; the best of its %s draws would be among the best %s %%',
+		round((100 * place)::numeric, 2), draws, round((100 * (1 - 0.5 ^ (1.0 / draws)))::numeric, 2)) END
+FROM (SELECT task, model, r, draws, CASE WHEN r > 81 THEN 20 ELSE 5 END AS goal, 2 * count(*) FILTER (WHERE m = 0) >= count(*) AS never, count(*) AS seeds,
+	percentile_cont(0.5) WITHIN GROUP (ORDER BY resource_ratio) AS ratio, percentile_cont(0.5) WITHIN GROUP (ORDER BY time_ratio) AS time,
+	percentile_cont(0.5) WITHIN GROUP (ORDER BY place) AS place FROM p WHERE r >= 81 GROUP BY 1, 2, 3, 4) AS g
+ORDER BY r, task, model"

@@ -15,6 +15,7 @@ set -eu
 
 files=/usr/share/datasets/fashion-mnist
 rounds=${ROUNDS:-5}
+. "$(dirname "$0")/goal.sh"
 work=$(mktemp -d)
 trap 'psql -qX -c "DROP SCHEMA IF EXISTS load_bench CASCADE" >/dev/null 2>&1; rm -rf "$work"' EXIT
 chmod 755 "$work"
@@ -82,7 +83,9 @@ measure()
 	done
 	q=$(median "$work/query"); l=$(median "$work/load")
 	echo "$1: SELECT $(tr '\n' ' ' < "$work/query")ms, load $(tr '\n' ' ' < "$work/load")ms"
-	awk -v t="$1" -v q="$q" -v l="$l" 'BEGIN { printf "%s: medians %.2f and %.2f ms of CPU, ratio %.2f (at most 2)\n", t, q, l, l / q }'
+	awk -v t="$1" -v q="$q" -v l="$l" 'BEGIN { printf "%s: medians %.2f and %.2f ms of CPU, ratio %.2f\n", t, q, l, l / q }'
+	goal_most "load of 60,000 x 784 in that of a query over the same rows, $1" 2 "$(awk -v q="$q" -v l="$l" 'BEGIN { printf "%.2f", l / q }')" times \
+		"of $l ms the query's $q are reading the rows; the rest is hashing, converting and writing 47 MB into new pages"
 }
 
 measure as_bytea "SELECT count(*), sum(get_byte(pixels, 783)) FROM load_bench.as_bytea;"

@@ -10,11 +10,15 @@
 # default 20000), in PLAIN and in default storage.  ROUNDS (3) times, in turn: a study's load (hashing, splitting and
 # ordering included), COPY BINARY to a numpy matrix, psycopg2's rows to a numpy matrix (the first FEW rows, default
 # 100000, counted as all).  CPU seconds, lowest of all rounds; a peer's are those of its own process, and with those of
-# its backend, too.
+# its backend, too.  Beside each load stands a query that only looks at the last column: what reading the rows costs.  Then
+# what memory a whole study takes (load_memory.py; MEMORY rows of 30 columns, default 1000000), and with BIG, a number of
+# rows, whether such a table is tuned within hyperband.max_data_memory and sampled beyond it.  Goals as in goal.sh.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-python3}
+export PYTHONDONTWRITEBYTECODE=1
+. "$here/goal.sh"
 rows=${ROWS:-1000000} arrays=${ARRAYS:-20000}
 trap 'psql -XqAt -c "SET client_min_messages = error" -c "DROP SCHEMA IF EXISTS load_peers CASCADE" >/dev/null 2>&1' EXIT
 
@@ -50,5 +54,24 @@ if [ $# -gt 0 ]; then
 		-c "ALTER TABLE load_peers.adult DROP COLUMN IF EXISTS id, DROP COLUMN IF EXISTS fold, DROP COLUMN IF EXISTS orig_test" \
 		-c "VACUUM (FULL, ANALYZE) load_peers.adult"
 fi
+# random NAME ROWS: 30 real columns and a target; without WAL, it is only read
+random()
+{
+	sql -c "CREATE UNLOGGED TABLE load_peers.$1 AS SELECT $(seq -s ', ' -f 'random()::real AS c%.0f' 30), random()::real AS y FROM generate_series(1, $2)" \
+		-c "VACUUM ANALYZE load_peers.$1"
+}
+random tiny 1000
+random memory "${MEMORY:-1000000}"
+if [ -n "${BIG:-}" ]; then
+	folder=$(sql -c "SHOW data_directory")
+	free=$(df -P -B 1000000 "$folder" | awk 'NR == 2 { print $4 }')
+	if [ "$((BIG / 1000000 * 400))" -lt "$free" ]; then
+		random big "$BIG"
+	else
+		echo "$BIG rows skipped: the disk of $folder has $free MB left"
+		goal "$BIG rows of 30 columns load and tune within hyperband.max_data_memory" "done" "" "not measured" "the disk has $free MB left"
+	fi
+fi
 echo "machine: $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)"
 "$PYTHON" "$here/load_peers.py" "$HB_LOG"
+"$PYTHON" "$here/load_memory.py"

@@ -16,6 +16,8 @@ rows=${1:-1000000}
 rounds=${ROUNDS:-5}
 here=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-python3}
+export PYTHONDONTWRITEBYTECODE=1
+. "$here/goal.sh"
 work=$(mktemp -d)
 trap 'psql -XqAt -c "SET client_min_messages = error" -c "DROP SCHEMA IF EXISTS predict_bench CASCADE" \
 	-c "SELECT hyperband_drop_model(n) FROM (SELECT DISTINCT name AS n FROM hyperband.model WHERE name LIKE '\''predict bench %'\'') x" >/dev/null 2>&1
@@ -56,6 +58,7 @@ SQL
 i=0
 while [ "$i" -lt "$rounds" ]; do
 	cost "num_nulls('predict bench 64'::text, t, NULL)" >> "$work/nothing"
+	cost "num_nulls('predict bench 64'::text, t.c30)" >> "$work/last"
 	for name in linear 64 64x64; do cost "hyperband_predict('predict bench $name', t)" >> "$work/$name"; done
 	i=$((i + 1))
 done
@@ -63,13 +66,15 @@ summary() { sort -n "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)]
 base=$(summary "$work/nothing")
 echo "machine: $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1); $rows rows of 30 real columns; CPU time"
 echo "$base" | awk '{ printf "scan, row and a function that does nothing: %.0f ns a row (lowest %.0f)\n", $1, $2 }'
+more() { echo "$base $(summary "$work/$1")" | awk '{ printf "%.0f (lowest %.0f)", $3 - $1, $4 - $2 }'; }
 for name in linear 64 64x64; do
-	echo "$base $(summary "$work/$name") $name" | awk '{ printf "hyperband_predict, %s: %.0f ns a row more (lowest %.0f)\n", $5 == "linear" ? $5 : "mlp of " $5 " units", $3 - $1, $4 - $2 }'
+	case $name in linear) what=linear ;; *) what="mlp of $name units" ;; esac
+	echo "hyperband_predict, $what: $(more $name)" | sed 's/ (low/ ns a row more (low/'
 done
 
 # first calls: in a fresh session, and after a change of the current version
 tune 64 mlp '{"layers": 1, "units": 64, "activation": "relu", "learning_rate": 0.003, "optimizer": "adam", "l2": 0}'
-sql <<SQL
+sql <<SQL > "$work/calls"
 SET max_parallel_workers_per_gather = 0;
 LOAD 'hyperband';
 SELECT count(t) FROM (SELECT * FROM predict_bench.t LIMIT 1) t \g /dev/null
@@ -81,12 +86,20 @@ SELECT hyperband_promote('predict bench 64', CASE WHEN version = 1 THEN 2 ELSE 1
 SELECT $cpu AS d \gset
 SELECT hyperband_predict('predict bench 64', t) FROM predict_bench.t t LIMIT 1 \g /dev/null
 SELECT $cpu AS e \gset
-SELECT format('first call in a session: %s ms; first after a new version: %s ms (a query of its own without it: %s ms)',
-	round((:c - :b) / 1e6, 2), round((:e - :d) / 1e6, 2), round((:b - :a) / 1e6, 2));
+SELECT round((:c - :b) / 1e6, 2), round((:e - :d) / 1e6, 2), round((:b - :a) / 1e6, 2);
 SQL
+IFS='|' read -r first second without < "$work/calls"
+echo "first call in a session: $first ms; first after a new version: $second ms (a query of its own without it: $without ms)"
 
 if "$PYTHON" -c 'import numpy, psycopg, sklearn' 2>/dev/null; then
 	"$PYTHON" "$here/predict_peer.py" predict_bench.t "$columns" "$rows"
 else
 	echo "scikit-learn skipped: no interpreter with numpy, psycopg and sklearn (PYTHON=$PYTHON)"
 fi
+
+# micro FILE: microseconds a row beyond the function that does nothing, by medians
+micro() { echo "$base $(summary "$work/$1")" | awk '{ printf "%.3f", ($3 - $1) / 1000 }'; }
+reading="of it deforming the row to its last column $(micro last) us"
+goal_most "prediction of a row of 30 columns, linear, beyond a function that does nothing" 0.3 "$(micro linear)" us "$reading"
+goal_most "the same, mlp of 64 units" 2.5 "$(micro 64)" us "$reading, all that the linear model does $(micro linear) us; the rest is the network"
+goal_most "first call after a new version, decoding included" 5 "$second" ms "a query without a prediction takes $without ms, the first call in a session $first ms"

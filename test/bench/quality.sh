@@ -10,6 +10,7 @@
 # training rows, the 10,000 test rows of the set, seed 1 alone.
 set -euo pipefail
 
+. "$(dirname "$0")/goal.sh"
 data=${1:?usage: quality.sh DATA_FOLDER [TABLE ...]}
 shift
 wanted=${*:-adult adult_linear letter california_housing diamonds digits fashion_mnist}
@@ -83,19 +84,24 @@ tune() {
 	echo "$figure $(run -c "SELECT best_loss FROM hyperband.study WHERE study_id = $id") $seconds"
 }
 
+median() { printf '%s\n' "$@" | sort -g | awk '{ v[NR] = $1 } END { printf "%.4f", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
+
 # measure NAME TABLE TARGET MODEL KIND GOAL SEEDS
 measure() {
-	local figures=() line
+	local figures=() losses=() line
 	for seed in $7; do
 		line=$(tune "$1" "$2" "$3" "$4" "$seed" "$5")
 		set -- "$1" "$2" "$3" "$4" "$5" "$6" "$7"
 		printf '  %s seed %s: test %s, validation loss %s, %s s\n' "$1" "$seed" $line
 		figures+=("${line%% *}")
+		losses+=("$(awk '{ print $2 }' <<<"$line")")
 	done
 	printf '%s\n' "${figures[@]}" | sort -g | awk -v name="$1" -v kind="$5" -v goal="$6" '
 		{ v[NR] = $1 }
 		END { m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2;
 			printf "%-20s %-5s median %.4f  goal %s  %s\n", name, kind, m, goal, m <= goal ? "met" : "MISSED" }'
+	goal_most "test $5 of $1, default search space, R = 27, median of ${#figures[@]} seeds" "$6" "$(median "${figures[@]}")" "" \
+		"single seeds ${figures[*]}; validation loss, median $(median "${losses[@]}")"
 }
 
 echo "machine: $(nproc) cores, $(awk -F: '/model name/ {print $2; exit}' /proc/cpuinfo); $(run -c 'SHOW server_version')"

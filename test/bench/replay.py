@@ -78,8 +78,9 @@ def halving_size(db, task, budget):
 def ask_and_tell(db, task, space, sampler, scheduler, n_trials, seed, budget, at_once=None):
     ledger = Ledger(task)
     study = create(db, task, space, sampler, scheduler, n_trials, seed)
-    # A rung of halving may be asked for together: the history is the same.  Asked for many at once, hyperband would
-    # begin later brackets before it has the results of the first.
+    # halving may be asked for together, as replay_minimize.py checks: its one bracket is drawn before the first result
+    # counts, and a rung begins when the one before has ended.  hyperband of a sampler that does not learn would begin
+    # all its brackets at once, and asha's history is that of its workers.
     at_once = at_once or (64 if scheduler == "halving" else 1)
     while not ledger.over(budget):
         asked = db.execute("SELECT trial_id, attempt, config, from_resource, to_resource FROM hyperband_ask(%s, %s)",

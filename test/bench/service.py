@@ -15,6 +15,8 @@ import time
 
 import psycopg2
 
+import goal
+
 try:
     import optuna
     import sqlalchemy
@@ -275,6 +277,12 @@ def verdict(met, text):
     print(f"  {'met' if met else 'not met':8} {text}", flush=True)
 
 
+def cost_of(case):
+    """Where a pair's time goes, as far as it is known: the server's part, the rest being the client's and the waiting."""
+    return (f"{1000 * case.cost():.3f} ms of server CPU of the {1000 * case.connections / case.rate():.3f} ms that a pair takes one of "
+            f"{case.connections} connections")
+
+
 def growth(ours, methods, sizes):
     """Goal: a pair in a large study costs at most twice what it costs in a small one."""
     if len(sizes) < 2:
@@ -285,6 +293,8 @@ def growth(ours, methods, sizes):
             first, last = (ours[(*method, size, connections)] for size in (sizes[0], sizes[-1]))
             ratio = last.cost() / first.cost()
             verdict(ratio <= 2, f"{' x '.join(method)}, {connections} connections: {ratio:.2f} ({first.rate() / last.rate():.2f})")
+            goal.most(f"{' x '.join(method)}, {connections} connections: server CPU of a pair at {sizes[-1]} trials in that at {sizes[0]}", 2, ratio,
+                      " times", f"{1000 * last.cost():.3f} ms against {1000 * first.cost():.3f} ms; by the clock {first.rate() / last.rate():.2f} times")
 
 
 def beside(ours, theirs, methods, how):
@@ -295,7 +305,9 @@ def beside(ours, theirs, methods, how):
             if (*method, trials, connections) in ours:
                 mine = ours[(*method, trials, connections)]
                 ratio = mine.rate() / case.rate()
-                verdict(ratio >= 50, f"{' x '.join(method)}: {ratio:.1f} times the rate, {case.cost() / mine.cost():.1f} times fewer seconds of server CPU")
+                verdict(ratio >= 50, f"{' x '.join(method)}: {ratio:.1f} times the rate, {case.cost() / max(mine.cost(), 1e-9):.1f} times fewer seconds of server CPU")
+                goal.least(f"{' x '.join(method)}, {trials} trials, {connections} connections: pairs a second in Optuna's, {how}", 50, ratio, " times",
+                           f"{cost_of(mine)}; Optuna {cost_of(case)}", digits=1)
 
 
 def main(sizes):
@@ -333,6 +345,7 @@ def main(sizes):
     beside(ours, theirs, methods, "prepared statements, tell and the next ask in one transaction")
     beside(batch, theirs, methods, f"{BatchWorker.BATCH} results told and {BatchWorker.BATCH} trials asked for in one transaction")
     beside(plain, theirs, methods, "each statement as text, in a transaction of its own")
+    goal.show()
 
 
 def fill(arguments):

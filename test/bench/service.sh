@@ -16,6 +16,7 @@ set -eu
 
 here=$(dirname "$0")
 PYTHON=${PYTHON:-python3}
+export PYTHONDONTWRITEBYTECODE=1
 trap 'for d in hyperband_service optuna_service; do psql -XqAt -d postgres -c "DROP DATABASE IF EXISTS $d (FORCE)" >/dev/null 2>&1; done' EXIT
 
 for database in hyperband_service optuna_service; do

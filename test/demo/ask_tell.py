@@ -12,7 +12,7 @@ SPACE = '{"rate": {"type": "float", "low": 1e-4, "high": 10, "log": true}, "deca
 draw = numpy.random.default_rng(0)
 x = draw.normal(size=(4000, 20))
 y = x @ draw.normal(size=20) + draw.normal(size=4000) > 0
-weights = {}  # this program's checkpoints: a trial that another worker began is trained from its start
+weights = {}  # this program's checkpoints: where a trial stood and with what; one that another took on is trained from its start
 
 with psycopg.connect(sys.argv[1], autocommit=True) as db:  # COMMIT after each ask: others wait for it
     study = int(sys.argv[2]) if len(sys.argv) > 2 else db.execute("SELECT hyperband_create_study(%s)", [SPACE]).fetchone()[0]
@@ -22,11 +22,12 @@ with psycopg.connect(sys.argv[1], autocommit=True) as db:  # COMMIT after each a
             if trial is None:  # others' results are awaited
                 time.sleep(0.1)
                 continue
-            w, begin = (weights[trial], begin) if trial in weights else (numpy.zeros(20), 0)
+            stood, w = weights.get(trial, (0, numpy.zeros(20)))
+            begin, w = (begin, w) if stood == begin else (0, numpy.zeros(20))
             for epoch in range(begin, end):
                 p = 1 / (1 + numpy.exp(-numpy.clip(x[:3000] @ w, -50, 50)))
                 w = w - config["rate"] * (x[:3000].T @ (p - y[:3000]) / 3000 + config["decay"] * w)
-            weights[trial] = w
+            weights[trial] = (end, w)
             error = float(numpy.mean((x[3000:] @ w > 0) != y[3000:]))
             db.execute("SELECT hyperband_tell(%s, %s, %s, %s)", [trial, attempt, end, error])
     print("best error and configuration:", *db.execute("SELECT loss, config FROM hyperband.leaderboard WHERE study_id = %s AND place = 1", [study]).fetchone())

@@ -134,6 +134,14 @@ SELECT throws_ok(format('SELECT hyperband_tell(%s, %s, 9, 1)', :t, :a), '40001',
 SELECT is(attempt, :a + 1, 'attempts count up') FROM hyperband.trial WHERE trial_id = :t;
 SELECT lives_ok(format('SELECT hyperband_tell(%s, %s, 9, 1)', :t, :a + 1), 'the new one is not');
 
+SELECT hyperband_create_study(space(), 'random', 'full', 9, n_trials => 1, options => '{"lease": "1 hour"}') AS study \gset
+SELECT trial_id AS t, attempt AS a FROM hyperband_ask(:study) \gset
+UPDATE hyperband.handout SET lease_until = lease_until - interval '1 hour' WHERE study_id = :study;
+SELECT hyperband_tell(:t, :a, 3, 0.8) \g /dev/null
+SELECT ok(lease_until > now() + interval '59 minutes', 'a point on the way renews the lease') FROM hyperband.handout WHERE study_id = :study;
+SELECT is_empty('SELECT * FROM hyperband_ask(' || :study || ')', 'so that the trial is not handed out again');
+SELECT lives_ok(format('SELECT hyperband_tell(%s, %s, 9, 0.7)', :t, :a), 'and its worker may go on');
+
 -- A session that gives up all its locks is taken for another.
 SELECT hyperband_create_study(space(), 'random', 'full', 9, n_trials => 1) AS study \gset
 SELECT trial_id AS t, attempt AS a FROM hyperband_ask(:study) \gset
@@ -222,6 +230,38 @@ CREATE FUNCTION fails(config jsonb, resource int) RETURNS float8 LANGUAGE sql AS
 SELECT hyperband_minimize('fails(jsonb, int)', space(), max_resource => 3) AS study \gset
 SELECT throws_ok(format('SELECT hyperband_wait(%s, ''1 minute'')', :study), '22012', 'division by zero', 'where every trial fails the study fails with the first error');
 SELECT matches(detail, 'All trials of the study failed', 'and says that all of them did') FROM hyperband.study WHERE study_id = :study;
+-- Every trial finds the same settings, whatever one before it set in the same worker, also in a trigger that waits for the commit.
+CREATE ROLE ask_four;
+CREATE TABLE found (settings text);
+CREATE SEQUENCE careless_calls;
+CREATE FUNCTION leave_settings() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	SET work_mem = '77MB';
+	SET LOCAL temp_buffers = '9MB';
+	SET search_path = nowhere;
+	PERFORM set_config('ask.trials', coalesce(current_setting('ask.trials', true), '') || '1', false), set_config('role', 'ask_four', false);
+END $$;
+CREATE FUNCTION leave_more() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN SET maintenance_work_mem = '78MB'; RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON found DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION leave_more();
+CREATE FUNCTION careless(config jsonb, resource int) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+	n int := nextval('ask_tell.careless_calls');
+BEGIN
+	INSERT INTO found VALUES (concat_ws(' ', current_setting('work_mem'), current_setting('temp_buffers'), current_setting('maintenance_work_mem'),
+		current_setting('search_path'), nullif(current_setting('ask.trials', true), ''), current_user, session_user));
+	PERFORM leave_settings();
+	IF n = 3 THEN
+		RAISE EXCEPTION 'now and then it fails';
+	END IF;
+	RETURN n;
+END $$;
+SELECT hyperband_minimize('careless(jsonb, int)', space(), scheduler => 'full', max_resource => 1, n_trials => 6) AS study \gset
+SELECT is(hyperband_wait(:study, '20 seconds'), 'done', 'an objective that leaves settings behind');
+SELECT results_eq('SELECT state, count(*) FROM hyperband.trial WHERE study_id = ' || :study || ' GROUP BY 1 ORDER BY 1', $$VALUES ('completed', 5::bigint), ('failed', 1)$$, 'only the trial that raises an error fails');
+SELECT is(count(*), 5::bigint, 'the others left a note') FROM found;
+SELECT is(count(DISTINCT settings), 1::bigint, 'they all found the same: ' || string_agg(DISTINCT settings, ', ')) FROM found;
+DROP ROLE ask_four;
+
 CREATE FUNCTION wrong(config jsonb, resource int) RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$;
 SELECT throws_ok($$SELECT hyperband_minimize('wrong(jsonb, int)', space())$$, '42804', NULL, 'a function of another type');
 SELECT throws_ok($$SELECT hyperband_minimize('nowhere(jsonb, int)', space())$$, '42883', NULL, 'a function that does not exist');

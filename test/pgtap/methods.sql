@@ -141,6 +141,17 @@ SELECT ok(bool_and(x.sum BETWEEN -1e-9 AND 9 + 1e-9), 'folds: what later pulls a
 		WHERE e.study_id = id('all', 'random', 'racing', 'folds')) x;
 SELECT is_empty($$SELECT r.* FROM runs r JOIN hyperband.study s ON s.study_id = id JOIN hyperband.trial t ON t.trial_id = s.best_trial_id WHERE r.resource = 'folds' AND t.state <> 'completed'$$,
 	'folds: the winner is one that completed');
+SELECT is_empty($$SELECT r.*, s.best_loss, l.loss, l.number FROM runs r JOIN hyperband.study s ON s.study_id = id LEFT JOIN hyperband.leaderboard l ON l.study_id = id AND l.place = 1
+	WHERE (l.trial_id, l.loss) IS DISTINCT FROM (s.best_trial_id, s.best_loss)$$, 'every study''s winner leads its leaderboard');
+-- The pulls of a race from its means, and all that does not need a table of Student's t.
+CREATE TABLE pulls AS SELECT e.study_id, t.number, e.rung, e.resource * e.loss - coalesce((e.resource - 1) * f.loss, 0) AS loss FROM runs r JOIN hyperband.evaluation e ON e.study_id = r.id
+	JOIN hyperband.trial t USING (trial_id) LEFT JOIN hyperband.evaluation f ON f.trial_id = e.trial_id AND f.rung = e.rung - 1 WHERE r.scheduler = 'racing';
+CREATE TABLE races AS SELECT a.*, first_value(number) OVER (PARTITION BY study_id ORDER BY pulls DESC, mean, number) AS leader FROM hyperband.racing_audit a WHERE study_id IN (SELECT id FROM runs);
+SELECT ok(count(DISTINCT study_id) = 4 AND bool_or(state = 'stopped') AND bool_and((number = leader) = (difference = 0 AND difference_bound = 0)), 'racing_audit: the races of tables, with their leaders') FROM races;
+SELECT is_empty($$SELECT a.*, p.* FROM races a, LATERAL (SELECT count(*) AS n, avg(x.loss) AS mean, stddev_samp(x.loss) AS s, avg(x.loss - y.loss) AS difference, stddev_samp(x.loss - y.loss) AS ds
+		FROM pulls x JOIN pulls y USING (study_id, rung) WHERE x.study_id = a.study_id AND x.number = a.number AND y.number = a.leader) p
+	WHERE a.pulls <> p.n OR abs(a.mean - p.mean) > 1e-9 OR abs(a.difference - p.difference) > 1e-9 OR abs(a.difference_bound * p.s - a.bound * p.ds) > 1e-9$$, 'racing_audit: means, and bounds in the ratio of standard deviations');
+SELECT is_empty($$SELECT * FROM races WHERE state = 'stopped' AND pulls = (SELECT max(b.pulls) FROM races b WHERE b.study_id = races.study_id) AND difference <= difference_bound$$, 'racing_audit: who was dropped is behind by more than the bound');
 SELECT is_empty($$SELECT r.* FROM runs r JOIN hyperband.checkpoint c ON c.study_id = id WHERE r.resource = 'folds'$$, 'folds: no fold''s weights are kept');
 SELECT is(count(*)::int, (SELECT count(*)::int FROM runs), 'every study has made a version of the model') FROM hyperband.model WHERE name = 'methods';
 SELECT is_empty($$SELECT m.version FROM hyperband.model m WHERE name = 'methods' AND (SELECT avg((hyperband_classify('methods', p, m.version) <> diabetes)::int) FROM pima p) > 0.35$$, 'and each of them predicts');

@@ -86,6 +86,13 @@ SELECT results_eq(format('SELECT DISTINCT state FROM hyperband.trial WHERE study
 	WHERE EXISTS (SELECT FROM hyperband.trial WHERE study_id = :diverging AND (config ->> 'learning_rate')::float8 > 1);
 SELECT is(count(*)::int, 0, 'a diverged trial has no evaluation and never wins') FROM hyperband.trial t JOIN hyperband.evaluation USING (trial_id) WHERE t.study_id = :diverging AND t.state = 'diverged';
 
+-- Full training of a table says what cutting at 1 and at 3 epochs would have cost, by the curves.
+SELECT results_eq(format('SELECT a.rung, a.resource, a.trials, a.promoted, a.winner_rank, a.regret FROM hyperband.rung_audit a WHERE study_id = %s', :diverging), format($$
+	WITH point AS (SELECT c.resource, t.number, t.loss AS final, row_number() OVER (PARTITION BY c.resource ORDER BY c.metric_value, t.number) AS place, row_number() OVER (PARTITION BY c.resource ORDER BY t.loss, t.number) AS last,
+			count(*) OVER (PARTITION BY c.resource) AS n FROM hyperband.trial t JOIN hyperband.loss_curve c USING (trial_id) WHERE t.study_id = %s AND t.state = 'completed' AND c.resource IN (1, 3, 6))
+	SELECT CASE resource WHEN 1 THEN 0 WHEN 3 THEN 1 ELSE 2 END, resource, n::int, CASE resource WHEN 6 THEN 0 ELSE greatest(1, n / 3) END::int, min(place) FILTER (WHERE last = 1)::int,
+		CASE WHEN resource < 6 THEN min(final) FILTER (WHERE place <= greatest(1, n / 3)) - min(final) END FROM point GROUP BY resource, n ORDER BY 1$$, :diverging), 'rung_audit of a table under full');
+
 -- Versions of a model.
 SELECT hyperband_tune('train', 'digit', name => 'digits', scheduler => 'full', n_trials => 1, max_resource => 1, search_space => '{"learning_rate": 1e-6, "optimizer": "adam"}') AS worse \gset
 SELECT hyperband_wait(:worse) \g /dev/null

@@ -63,6 +63,11 @@ SELECT columns_are('hyperband', 'model_grant', string_to_array('owner name grant
 SELECT columns_are('hyperband', 'progress', string_to_array('study_id owner name state bar brackets_done brackets rungs_done rungs trials_running trials_done trials resource_spent resource_planned best_loss best_metric_value elapsed eta', ' ')::name[]);
 SELECT columns_are('hyperband', 'leaderboard', string_to_array('study_id place trial_id number bracket state resource loss metric_value config curve', ' ')::name[]);
 SELECT columns_are('hyperband', 'rung_audit', string_to_array('study_id bracket rung resource trials promoted rank_correlation winner_rank cut_loss regret', ' ')::name[]);
+SELECT columns_are('hyperband', 'bracket_audit', string_to_array('study_id bracket min_resource trials resource_spent best_loss equal_resource loss_at_equal_resource place', ' ')::name[]);
+SELECT columns_are('hyperband', 'racing_audit', string_to_array('study_id trial_id number pulls mean bound difference difference_bound state', ' ')::name[]);
+SELECT is(pg_temp.signature('race'),
+	'study_id bigint -> TABLE(trial_id bigint, number integer, pulls integer, mean double precision, bound double precision, difference double precision, difference_bound double precision, state text)', 'hyperband.race');
+SELECT col_type_is('hyperband', 'rung_audit', 'regret', 'double precision', 'rung_audit.regret');
 
 -- Every object of the extension is commented, and every table goes into dumps.
 SELECT is(array_agg(object ORDER BY object), NULL, 'every table, view, function and schema has a COMMENT') FROM (

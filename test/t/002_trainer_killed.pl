@@ -16,6 +16,15 @@ my $reference = tune($node, $call);
 is(wait_study($node, $reference), 'done', 'the undisturbed study is done');
 my $expected = history($node, $reference);
 
+# The log says how well the trainers were used, before the study is done.
+my $log = slurp_file($node->logfile);
+my ($passes, $cpu) = $log =~ /study $reference trained 46 trials in \d+ cohorts and (\d+) passes over the training rows, ([\d.]+) s of trainers' CPU time in [\d.]+ s$/m;
+my ($late_cpu) = $log =~ /study $reference trained its stages of at most 10 trials in [\d.]+ s, ([\d.]+) s of trainers' CPU time, which is \d+ % of the time of 2 trainers$/m;
+cmp_ok($passes // 0, '>=', 27, 'the log counts passes over the data: no fewer than epochs of the longest training');
+cmp_ok($cpu // 0, '>', 0, "trainers' time");
+cmp_ok($late_cpu // 9e9, '<=', $cpu // 0, 'and that of the late rungs, which is a part of it');
+cmp_ok($late_cpu // 0, '>', 0, 'and more than nothing');
+
 # A session that would not survive a restart of the server.
 my $bystander = $node->background_psql('postgres');
 $bystander->query_safe('CREATE TEMP TABLE here AS SELECT 1') if $bystander->can('query_safe');

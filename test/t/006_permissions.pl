@@ -47,7 +47,7 @@ like($study, qr/^\d+$/, 'with it a study can be made');
 is(as('alice', "SELECT hyperband_wait($study)"), 'done', 'and it is done as its owner, who is no superuser');
 is(as('alice', 'SELECT count(*) FROM hyperband.study'), 1, 'the owner sees it');
 cmp_ok(as('alice', 'SELECT count(*) FROM hyperband.leaderboard'), '>', 1, 'and its leaderboard');
-for my $table (qw(study bracket trial evaluation loss_curve checkpoint model model_data model_grant progress leaderboard rung_audit))
+for my $table (qw(study bracket trial evaluation loss_curve checkpoint model model_data model_grant progress leaderboard rung_audit bracket_audit racing_audit))
 {
 	is(as('bob', "SELECT count(*) FROM hyperband.$table"), 0, "another role sees nothing in $table");
 }

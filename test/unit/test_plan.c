@@ -115,6 +115,24 @@ refused(HbPlanRequest request, const char *sqlstate, const char *message)
 	   "and so does full");
 }
 
+/* The rung that a trial was on its way to. */
+static void
+test_level(void)
+{
+	HbPlanRequest request = request_of(9, 3, 1, 0);
+	HbPlan plan;
+	HbStatus status;
+
+	hb_plan_hyperband(host, &request, &plan, &status);
+	is_int(hb_plan_level(&plan.brackets[0], 0), 1, "9x1 3x3 1x9: without a result, 1");
+	is_int(hb_plan_level(&plan.brackets[0], 1), 1, "at 1");
+	is_int(hb_plan_level(&plan.brackets[0], 2), 3, "beyond 1, 3");
+	is_int(hb_plan_level(&plan.brackets[0], 4), 9, "beyond 3, 9");
+	is_int(hb_plan_level(&plan.brackets[0], 10), 9, "beyond the last one, that one");
+	is_int(hb_plan_level(&plan.brackets[2], 0), 9, "3x9: without a result, 9");
+	hb_plan_release(host, &plan);
+}
+
 static void
 test_refused(void)
 {
@@ -248,6 +266,7 @@ main(void)
 	test_tables();
 	test_counts();
 	test_full();
+	test_level();
 	test_refused();
 	test_properties();
 	test_extremes();

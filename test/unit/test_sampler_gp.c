@@ -5,7 +5,7 @@
 
 #include "core/rng.h"
 #include "tune/gp_cholesky.h"
-#include "tune/gp_model.h"
+#include "tune/gp_search.h"
 #include "tune/normal.h"
 
 static const HbHost *host = &hb_host_malloc;
@@ -376,26 +376,73 @@ test_batches(void)
 	ok(closest(&study) > 0.05, "its members keep apart (%.3g)", closest(&study));
 }
 
-/* More results and pending trials than are modelled. */
+/* A host that notes the largest piece of memory that was asked for. */
+static size_t largest;
+
+static void *
+noting_alloc(void *context, size_t size)
+{
+	largest = size > largest ? size : largest;
+	return hb_host_malloc.alloc(context, size);
+}
+
+#define MANY 5000
+
+static HbObservation results[MANY];
+
+/*
+ * The best of `most` results are those with i % 20 == 3, and every loss differs.  other: configurations that are neither
+ * among the best nor among the latest are others.
+ */
+static const HbJson *
+ask_after(int most, bool other)
+{
+	static const HbJson *pending[300];
+	static Study study;
+	HbHost host = hb_host_malloc;
+	const HbJson *proposal;
+	char text[64];
+
+	host.alloc = noting_alloc;
+	study_start(&study, "gp", study_space(BRANIN_SPACE), 8);
+	for (int i = 0; i < most + 300; i++)
+	{
+		double shift = other && i % 20 != 3 && i < most - 2000 ? 0.5 : 0;
+		double x = 15 * hb_random_uniform(8, HB_STREAM_GP, 0, 2 * i);
+		double y = 15 * hb_random_uniform(8, HB_STREAM_GP, 0, 2 * i + 1);
+
+		snprintf(text, sizeof(text), "{'x':%.17g,'y':%.17g}", fmod(x + 7 * shift, 15) - 5, y);
+		if (i < most)
+			results[i] = (HbObservation){i + 1, 1, (i % 20 == 3 ? 0 : MANY) + i, parse_json(text)};
+		else
+			pending[i - most] = parse_json(text);
+	}
+	study.request.observations = results;
+	study.request.nobservations = most;
+	study.request.pending = pending;
+	study.request.npending = 300;
+	study.request.number = most + 301;
+	study.request.host = &host;
+	study.request.memo = NULL;
+	largest = 0;
+	proposal = study.sampler->sample(&study.request, &study.status);
+	ok(proposal != NULL, "%d results and 300 pending trials", most);
+	return proposal;
+}
+
+/* More results and pending trials than are modelled: the covariance is no larger, and the others have no say. */
 static void
 test_bounded(void)
 {
-	static Study study;
-	HbSpace *space = study_space(BRANIN_SPACE);
-	const HbSampler *random = hb_sampler_find("random", &study.status);
+	size_t rows = HB_GP_MOST_RESULTS + HB_GP_MOST_PENDING;
+	const HbJson *proposal;
 
-	study_start(&study, "gp", space, 8);
-	for (int i = 0; i < 900; i++)
-	{
-		const HbJson *config;
-
-		study.request.number++;
-		config = random->sample(&study.request, &study.status);
-		study.pending[study.request.npending++] = config;
-		if (i < 600)
-			study_tell(&study, i + 1, 1, branin(study.pending[0]));
-	}
-	ok(study_ask(&study) != NULL, "600 results and 300 pending trials");
+	(void) ask_after(600, false);
+	is_int(largest, rows * rows * sizeof(double),
+		   "600 results: the covariance is the largest piece");
+	proposal = ask_after(MANY, false);
+	is_int(largest, rows * rows * sizeof(double), "5,000 results: it is as large");
+	ok(hb_json_equal(proposal, ask_after(MANY, true)), "results that are not modelled have no say");
 }
 
 int

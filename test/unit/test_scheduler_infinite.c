@@ -339,6 +339,39 @@ test_simulate(void)
 	ok(simulation.inexact > 0, "curves that lack a resource are counted");
 }
 
+/* Three trials, of which the best so far diverges after 9 units: it neither holds its last loss nor wins. */
+static void
+test_simulate_diverged(void)
+{
+	static const int64_t at[] = {1, 9, 10};
+	static const double diverging[] = {0.3, 0.2, NAN};
+	static const double sound[2][3] = {{0.9, 0.5, 0.5}, {0.8, 0.6, 0.6}};
+	HbSimulationRequest request = simulation_of("full", 3);
+	HbCurve three[] = {{3, at, diverging}, {2, at, sound[0]}, {2, at, sound[1]}};
+	HbSimulation simulation;
+	HbStatus status;
+
+	request.curves = three;
+	request.ncurves = 3;
+	hb_simulate(host, &request, &simulation, &status);
+	is_near(simulation.steps[simulation.nsteps - 1].best_loss, 0.5, 0,
+			"a trial that diverged after its last loss does not win with it");
+	is_int(simulation.inexact, 2, "and it is known exactly that it has none");
+	request.plan.max_resource = 9;
+	hb_simulate(host, &request, &simulation, &status);
+	is_near(simulation.steps[simulation.nsteps - 1].best_loss, 0.2, 0,
+			"up to there its loss counts");
+	is_int(simulation.inexact, 0, "and is exact");
+	request = (HbSimulationRequest){.scheduler = hb_scheduler_find("halving", &status),
+									.plan = {.max_resource = 81, .min_resource = 9, .eta = 3},
+									.ncurves = 3,
+									.curves = three};
+	request.plan.n_trials = 9;
+	hb_simulate(host, &request, &simulation, &status);
+	is_near(simulation.steps[simulation.nsteps - 1].best_loss, 0.2, 0,
+			"its result before it diverged counts in halving as in a study");
+}
+
 static void
 test_simulate_rest(void)
 {
@@ -369,6 +402,8 @@ test_simulate_rest(void)
 	hb_simulate(host, &request, &simulation, &status);
 	ok(simulation.trials == 7 && simulation.inexact > 0,
 	   "curves that end early hold their last loss");
+	test_simulate_diverged();
+	request = simulation_of("full", 7);
 	for (int i = 0; i < NCURVES; i++)
 		curves[i].npoints = 0;
 	hb_simulate(host, &request, &simulation, &status);
