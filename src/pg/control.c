@@ -26,7 +26,9 @@ PG_FUNCTION_INFO_V1(hyperband_cancel);
 PG_FUNCTION_INFO_V1(hyperband_resume);
 PG_FUNCTION_INFO_V1(hyperband_drop);
 
-#define LONGEST_STEP 100        /* ms between two looks */
+#define LONGEST_STEP 100 /* ms between two looks */
+#define SHORTEST_STEP 2  /* ms */
+#define STEP_SHARE 32    /* of the time waited so far: what a look too late adds to it at most */
 #define LONGEST_LETTING_GO 5000 /* ms from a study's last state to its free lock */
 #define LAUNCH_AFTER 500        /* ms in the queue before a supervisor is started for it */
 #define LAUNCH_EVERY 1000
@@ -130,12 +132,13 @@ hb_raise_recorded(const HbStudyRow *study)
 }
 
 void
-hb_wait_step(long *step)
+hb_wait_step(TimestampTz since)
 {
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, *step,
-					 PG_WAIT_EXTENSION);
+	long waited = TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
+
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 Min(Max(waited / STEP_SHARE, SHORTEST_STEP), LONGEST_STEP), PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
-	*step = Min(*step + *step / 8 + 1, LONGEST_STEP);
 }
 
 /* NULL: for ever. Months count 30 days, as intervals compare. */
@@ -170,7 +173,7 @@ wait_for(int64 study_id, TimestampTz deadline)
 	MemoryContext look =
 		AllocSetContextCreate(CurrentMemoryContext, "hyperband_wait", ALLOCSET_DEFAULT_SIZES);
 	TimestampTz launch_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LAUNCH_AFTER);
-	long step = HB_FIRST_STEP;
+	TimestampTz since = GetCurrentTimestamp();
 	const char *state;
 
 	for (;;)
@@ -195,7 +198,7 @@ wait_for(int64 study_id, TimestampTz deadline)
 			hb_launch_queued();
 			launch_at = TimestampTzPlusMilliseconds(now, LAUNCH_EVERY);
 		}
-		hb_wait_step(&step);
+		hb_wait_step(since);
 	}
 	MemoryContextSwitchTo(caller);
 	state = pstrdup(state);
@@ -269,7 +272,7 @@ static bool
 is_still_held(const HbStudyRow *study)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LONGEST_LETTING_GO);
-	long step = HB_FIRST_STEP;
+	TimestampTz since = GetCurrentTimestamp();
 
 	while (hb_study_is_held(study->study_id))
 	{
@@ -277,7 +280,7 @@ is_still_held(const HbStudyRow *study)
 			GetCurrentTimestamp() >= deadline)
 			return true;
 		CHECK_FOR_INTERRUPTS();
-		hb_wait_step(&step);
+		hb_wait_step(since);
 	}
 	return false;
 }

@@ -23,10 +23,8 @@ extern void hb_raise_recorded(const HbStudyRow *study) __attribute__((noreturn))
 /* Errors that depend on rows, such as 22P02: PostgreSQL's messages for them quote values. */
 extern bool hb_error_may_quote_rows(int sqlstate);
 
-/* Sleeps for *step milliseconds or until the latch is set, and makes the next sleep longer. Answers no interrupt. */
-extern void hb_wait_step(long *step);
-
-#define HB_FIRST_STEP 5 /* ms */
+/* Sleeps before another look, the longer the longer it is since the first, or until the latch is set. Answers no interrupt. */
+extern void hb_wait_step(TimestampTz since);
 
 /* Neither queued nor running. */
 extern bool hb_state_has_ended(const char *state);

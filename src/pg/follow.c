@@ -182,7 +182,7 @@ follow_study(int64 study_id)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext turn = AllocSetContextCreate(caller, "hyperband_run", ALLOCSET_DEFAULT_SIZES);
 	Follow follow = {.study_id = study_id};
-	long step = HB_FIRST_STEP;
+	TimestampTz since = GetCurrentTimestamp();
 
 	follow.launch_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LAUNCH_AFTER);
 	for (;;)
@@ -206,7 +206,7 @@ follow_study(int64 study_id)
 		report(&follow, hb_state_has_ended(follow.progress.state));
 		if (hb_state_has_ended(follow.progress.state))
 			break;
-		hb_wait_step(&step);
+		hb_wait_step(since);
 	}
 	report_end(&follow);
 	MemoryContextSwitchTo(caller);

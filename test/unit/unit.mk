@@ -29,6 +29,8 @@ $(filter-out %_double,$(UNIT_BIN)): build/unit/test_%: test/unit/test_%.c $(UNIT
 	@mkdir -p $(@D)
 	$(UNIT_CC) $(UNIT_CFLAGS) -Isrc -Itest/unit $< $(UNIT_OBJ) $(OPENBLAS_LIBS) -lxxhash -lm -lpthread -o $@
 
+build/unit/test_subsample: src/trainer/serve.c src/trainer/folds.c src/trainer/evaluate.c
+
 .PHONY: check-core
 check-core: $(UNIT_BIN)
 	prove $(PROVE_FLAGS) --exec '' $(UNIT_BIN) test/arm64
