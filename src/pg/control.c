@@ -33,6 +33,14 @@ PG_FUNCTION_INFO_V1(hyperband_drop);
 #define LAUNCH_AFTER 500        /* ms in the queue before a supervisor is started for it */
 #define LAUNCH_EVERY 1000
 
+void
+hb_require_visible(const HbStudyRow *study, int64 study_id)
+{
+	if (study == NULL || !has_privs_of_role(GetUserId(), study->owner))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("study %lld does not exist", (long long) study_id)));
+}
+
 HbStudyRow *
 hb_visible_study(int64 study_id)
 {
@@ -42,9 +50,7 @@ hb_visible_study(int64 study_id)
 	hb_catalog_enter(&scope);
 	study = hb_study_get(study_id);
 	hb_catalog_leave(&scope);
-	if (study == NULL || !has_privs_of_role(GetUserId(), study->owner))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("study %lld does not exist", (long long) study_id)));
+	hb_require_visible(study, study_id);
 	return study;
 }
 

@@ -10,6 +10,8 @@
 
 /* The study; 42704 where there is none or the current user has not the privileges of its owner. */
 extern HbStudyRow *hb_visible_study(int64 study_id);
+/* The same of a study that was read, or not found (NULL). Outside of catalog scopes, which have another user. */
+extern void hb_require_visible(const HbStudyRow *study, int64 study_id);
 
 /*
  * The state as a user sees it, of *study, which is read again where it could have ended meanwhile: queued or

@@ -9,12 +9,10 @@
 #include <math.h>
 
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "tune/racing.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 
-#include "pg/catalog.h"
+#include "pg/control.h"
 
 PG_FUNCTION_INFO_V1(hb_sql_race);
 
@@ -74,9 +72,7 @@ read_race(int64 study_id, Race *race)
 	hb_catalog_enter_read(&scope);
 	study = hb_study_get(study_id);
 	hb_catalog_leave(&scope);
-	if (study == NULL || !has_privs_of_role(GetUserId(), study->owner))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("study %lld does not exist", (long long) study_id)));
+	hb_require_visible(study, study_id);
 	if (strcmp(study->scheduler, "racing") != 0)
 		return false;
 	hb_catalog_enter_read(&scope);

@@ -146,10 +146,11 @@ lock(const HbOpenTable *open, HeapTuple found, Snapshot snapshot, HbTupleLock st
 typedef HeapTuple (*Fetch)(const HbTable *, const HbOpenTable *, Snapshot, const int64 *);
 
 static bool
-find(HbTuple *tuple, HbTable *table, HbTupleLock strength, const int64 *keys, Fetch fetch_tuple)
+find(HbTuple *tuple, HbTable *table, HbTupleLock strength, const int64 *keys, Fetch fetch_tuple,
+	 Snapshot (*take_snapshot)(void))
 {
 	HbOpenTable *open = hb_table_open(table);
-	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	Snapshot snapshot = RegisterSnapshot(take_snapshot());
 
 	memset(tuple->set, 0, sizeof(tuple->set));
 	tuple->table = table;
@@ -166,30 +167,22 @@ find(HbTuple *tuple, HbTable *table, HbTupleLock strength, const int64 *keys, Fe
 bool
 hb_tuple_find(HbTuple *tuple, HbTable *table, HbTupleLock strength, const int64 *keys)
 {
-	return find(tuple, table, strength, keys, fetch);
+	return find(tuple, table, strength, keys, fetch, GetTransactionSnapshot);
 }
 
 bool
 hb_tuple_find_from(HbTuple *tuple, HbTable *table, HbTupleLock strength, const int64 *keys)
 {
-	return find(tuple, table, strength, keys, fetch_from);
+	return find(tuple, table, strength, keys, fetch_from, GetTransactionSnapshot);
 }
 
 void
 hb_tuple_require_unseen(HbTable *table, const int64 *keys)
 {
-	HbOpenTable *open;
-	Snapshot snapshot;
-	HeapTuple found;
+	HbTuple row;
 
-	if (!IsolationUsesXactSnapshot())
-		return;
-	open = hb_table_open(table);
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	found = fetch(table, open, snapshot, keys);
-	UnregisterSnapshot(snapshot);
-	hb_table_close(open);
-	if (found != NULL)
+	if (IsolationUsesXactSnapshot() &&
+		find(&row, table, HB_TUPLE_READ, keys, fetch, GetLatestSnapshot))
 		overtaken("insert");
 }
 

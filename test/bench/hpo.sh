@@ -54,8 +54,6 @@ sql -c "CREATE FUNCTION hpo_bench.spread(v float8[], digits int) RETURNS text LA
 	SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY x))::numeric, digits)
 		|| CASE WHEN count(*) > 1 THEN format(' (%s-%s)', round(min(x)::numeric, digits), round(max(x)::numeric, digits)) ELSE '' END
 	FROM unnest(v) AS x \$\$"
-sql -c "CREATE FUNCTION hpo_bench.mid(v anyarray, digits int) RETURNS numeric LANGUAGE sql AS
-	'SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY x::float8))::numeric, digits) FROM unnest(v) AS x'"
 work=$(mktemp -d)
 chmod 755 "$work"
 case $TASKS in *fashion*)

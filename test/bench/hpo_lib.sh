@@ -1,7 +1,7 @@
 # What the hpo benchmarks share: the connection, CPU time of the server, one study measured, Markdown.
 #
 # PG* variables name a running server on this machine with hyperband installed; superuser.  Everything lives in the
-# schema hpo_bench, which begin makes and drops.  HB_LOG names the server's log where it is not the postmaster's standard error.
+# schema hpo_bench, which begin makes and drops; hpo_bench.mid() is the median, rounded.  HB_LOG names the server's log where it is not the postmaster's standard error.
 
 . "$here/goal.sh"
 
@@ -15,6 +15,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS hyperband;
 DROP SCHEMA IF EXISTS hpo_bench CASCADE;
 CREATE SCHEMA hpo_bench;
+CREATE FUNCTION hpo_bench.mid(v anyarray, digits int) RETURNS numeric LANGUAGE sql AS
+	'SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY x::float8))::numeric, digits) FROM unnest(v) AS x';
 SQL
 	postmaster=$(sql -c "SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)")
 	HB_LOG=${HB_LOG:-$(readlink "/proc/$postmaster/fd/2" || true)}

@@ -23,8 +23,6 @@ SELECT sl + 0.52 * pg_temp.noise(), sw + 0.34 * pg_temp.noise(), pl + 0.43 * pg_
 	   generate_series(1, 50);
 CREATE TABLE hpo_bench.result (kind text, wall float8, cpu float8, wal float8, checkpoints float8, kept float8, wait float8,
 	passes float8, trainers_cpu float8, trained float8, late float8, late_cpu float8);
-CREATE FUNCTION hpo_bench.mid(v float8[], digits int) RETURNS numeric LANGUAGE sql AS
-	'SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY x))::numeric, digits) FROM unnest(v) AS x';
 SQL
 
 # Bytes of WAL between two positions that belong to the table of checkpoints, its index and its TOAST table.
