@@ -138,13 +138,18 @@ hb_log_start(int64 study_id, int64 number, int64 seq)
 	hb_run(&statement, study_id, number, (int) seq);
 }
 
+/*
+ * Of the study $1 those named by $2.  No index can serve IS NOT DISTINCT FROM: by the statistics of small tables one of the
+ * study's would be taken, and every trial of a large study be read for each cohort.
+ */
+#define THESE_TRIALS " WHERE trial_id = ANY ($2) AND study_id IS NOT DISTINCT FROM $1"
+
 void
 hb_trials_start(int64 study_id, int n, const int64 *trial_ids)
 {
 	static HbStatement statement =
 		HB_WRITE("UPDATE hyperband.trial SET state = 'running', attempt = attempt + 1,"
-				 " started_at = coalesce(started_at, now())"
-				 " WHERE study_id = $1 AND trial_id = ANY ($2)",
+				 " started_at = coalesce(started_at, now())" THESE_TRIALS,
 				 "lA");
 
 	hb_run(&statement, study_id, n, trial_ids);
@@ -155,7 +160,7 @@ hb_trials_fail(int64 study_id, int n, const int64 *trial_ids, const HbStatus *er
 {
 	static HbStatement statement =
 		HB_WRITE("UPDATE hyperband.trial SET state = 'failed', sqlstate = $3, error = $4,"
-				 " finished_at = now() WHERE study_id = $1 AND trial_id = ANY ($2)",
+				 " finished_at = now()" THESE_TRIALS,
 				 "lAtt");
 
 	hb_run(&statement, study_id, n, trial_ids, error->sqlstate, error->message);

@@ -118,6 +118,7 @@ for task in $TASKS; do
 		for model in $MODELS; do
 			for seed in $SEEDS; do
 				ours 'hyperband' ""
+				ours 'hyperband, tpe' ", sampler => 'tpe'"
 				ours 'hyperband, halving' ", scheduler => 'halving', n_trials => $R"
 				[ -z "$missing" ] || continue
 				for peer in $PEERS; do
