@@ -229,7 +229,7 @@ is($lost_facts, 0, 'nothing that was committed was lost');
 is("@slow_ends", '', 'no trainer outlived its supervisor by 10 s');
 cmp_ok($slowest, '<', 30, sprintf('every study was done soon after its last fault: %.1f s at most', $slowest));
 ok(wait_for(sub { !trainers_of($node) }, 5), 'and no trainer is left');
-is($node->safe_psql('postgres', "SELECT count(*) FROM pg_locks l WHERE locktype = 'advisory' AND objsubid > 2"), 0, 'nor a lock');
+ok(wait_for(sub { $node->safe_psql('postgres', "SELECT count(*) FROM pg_locks l WHERE locktype = 'advisory' AND objsubid > 2") == 0 }, 5), 'nor a lock');
 unlike(slurp_file($node->logfile), qr/PANIC|failed to|could not fork/, 'nothing went wrong that nobody did');
 
 # Negative control: commits of results that do not wait for the disk.  A trigger turns that off inside the transactions

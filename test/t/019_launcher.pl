@@ -69,9 +69,9 @@ is(scalar(supervisor_of($node)), 0, 'nothing runs');
 
 # It idles: no transaction, no snapshot, no CPU time, no log.
 my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'hyperband launcher'");
+ok(wait_for(sub { $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hyperband launcher' AND backend_xmin IS NULL AND xact_start IS NULL AND datid IS NULL") == 1 }, 10),
+	'the launcher holds nothing and is connected to no database');
 my ($ticks, $log) = (cpu_ticks($pid), -s $node->logfile);
-is($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hyperband launcher' AND backend_xmin IS NULL AND xact_start IS NULL AND datid IS NULL"),
-	1, 'the launcher holds nothing and is connected to no database');
 sleep 3;
 cmp_ok(cpu_ticks($pid) - $ticks, '<=', 1, 'it idles');
 is(scalar(grep { !/LOG:  (statement|checkpoint)/ } split /\n/, slurp_file($node->logfile, $log)), 0, 'quietly');
