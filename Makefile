@@ -75,9 +75,13 @@ endif
 src/compute/%.o: CFLAGS += -fno-math-errno
 # Kernels for one instruction set each; which one runs is decided at run time.
 ifeq ($(shell uname -m),x86_64)
-src/compute/%_avx2.o: CFLAGS += -mavx2 -mfma
-src/compute/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+AVX2_FLAGS := -mavx2 -mfma
+AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+AMX_FLAGS := $(AVX512_FLAGS) -mbmi2 -mavx512bf16 -mamx-tile -mamx-bf16
 endif
+src/compute/%_avx2.o: CFLAGS += $(AVX2_FLAGS)
+src/compute/%_avx512.o: CFLAGS += $(AVX512_FLAGS)
+src/compute/%_amx.o: CFLAGS += $(AMX_FLAGS)
 
 OPENBLAS_LIBS ?= $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas)
 

@@ -14,6 +14,14 @@ extern const HbProvider hb_provider_reference;
 #ifdef HB_HAVE_X86_KERNELS
 extern const HbProvider hb_provider_avx2;
 extern const HbProvider hb_provider_avx512;
+extern const HbProvider hb_provider_amx;
+
+/* product_amx.c */
+#define HB_AMX_DEPTH 32
+#define HB_AMX_ROWS 32
+extern bool hb_amx_available(void);
+extern void hb_amx_product(const HbProduct *product);
+extern void hb_amx_pack(const float *x, size_t row, size_t column, size_t k, size_t n, float *out);
 #endif
 
 extern void hb_transpose_reference(const hb_real *from, size_t rows, size_t cols, size_t from_row,

@@ -7,6 +7,7 @@
 
 #ifdef HB_HAVE_X86_KERNELS
 
+#include "compute/transpose_avx512.h"
 #include "compute/vector_avx512.h"
 
 #include "compute/elementwise.inc.h"
@@ -61,48 +62,16 @@ avx512_version(void)
 	return "";
 }
 
-/* A 16 x 16 block in registers: pairs, fours, then halves of the vectors change places. */
 static void
 transpose_block(const float *from, size_t rows, size_t from_row, __mmask16 columns, size_t cols,
 				float *to, size_t to_row)
 {
-	__m512 r[16], t[16];
+	__m512 r[16];
 
 #pragma GCC unroll 16
 	for (size_t i = 0; i < 16; i++)
 		r[i] = i < rows ? _mm512_maskz_loadu_ps(columns, from + i * from_row) : _mm512_setzero_ps();
-#pragma GCC unroll 8
-	for (int i = 0; i < 16; i += 2)
-	{
-		t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-		t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-	}
-#pragma GCC unroll 4
-	for (int i = 0; i < 16; i += 4)
-		for (int j = 0; j < 2; j++)
-		{
-			__m512d x = _mm512_castps_pd(t[i + j]), y = _mm512_castps_pd(t[i + j + 2]);
-
-			r[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
-			r[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
-		}
-		/* r[4q + c] holds, in each quarter h, column 4h + c of rows 4q..4q+3 */
-#pragma GCC unroll 4
-	for (int c = 0; c < 4; c++)
-	{
-		t[c] = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88);
-		t[4 + c] = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
-		t[8 + c] = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);
-		t[12 + c] = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
-	}
-#pragma GCC unroll 4
-	for (int c = 0; c < 4; c++)
-	{
-		r[c] = _mm512_shuffle_f32x4(t[c], t[8 + c], 0x88);
-		r[8 + c] = _mm512_shuffle_f32x4(t[c], t[8 + c], 0xdd);
-		r[4 + c] = _mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0x88);
-		r[12 + c] = _mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0xdd);
-	}
+	transpose_16(r);
 #pragma GCC unroll 16
 	for (size_t j = 0; j < 16; j++)
 		if (j < cols)
@@ -124,26 +93,49 @@ avx512_transpose(const float *from, size_t rows, size_t cols, size_t from_row, f
 	}
 }
 
+/* What both providers below have in common. */
+#define ELEMENTWISE                                                                                \
+	.panel = HB_PANEL, .version = avx512_version, .transpose = avx512_transpose,                   \
+	.row_sums = ew_row_sums, .activate = ew_activate, .activate_back = ew_activate_back,           \
+	.draw = vector_draw, .drop = ew_drop, .softmax = ew_softmax,                                   \
+	.cross_entropy = softmax_cross_entropy, .hinge = ew_hinge, .squared = ew_squared,              \
+	.errors = ew_errors, .update = vector_update
+
 const HbProvider hb_provider_avx512 = {
 	.name = "avx512",
 	.kernel = "avx512",
 	.description = "kernels for AVX-512",
-	.panel = HB_PANEL,
 	.available = avx512_available,
-	.version = avx512_version,
 	.product = tile_product,
-	.transpose = avx512_transpose,
-	.row_sums = ew_row_sums,
-	.activate = ew_activate,
-	.activate_back = ew_activate_back,
-	.draw = vector_draw,
-	.drop = ew_drop,
-	.softmax = ew_softmax,
-	.cross_entropy = softmax_cross_entropy,
-	.hinge = ew_hinge,
-	.squared = ew_squared,
-	.errors = ew_errors,
-	.update = vector_update,
+	ELEMENTWISE,
+};
+
+static bool
+amx_available(void)
+{
+	return avx512_available() && hb_amx_available();
+}
+
+static void
+amx_product(const HbProduct *product)
+{
+	if (product->narrow)
+		tile_product(product);
+	else
+		hb_amx_product(product);
+}
+
+const HbProvider hb_provider_amx = {
+	.name = "amx",
+	.kernel = "amx-bf16",
+	.description = "products of two bfloat16 numbers a float by AMX, kernels for AVX-512",
+	.depth = HB_AMX_DEPTH,
+	.rows = HB_AMX_ROWS,
+	.turns = true,
+	.available = amx_available,
+	.product = amx_product,
+	.pack = hb_amx_pack,
+	ELEMENTWISE,
 };
 
 #else

@@ -21,19 +21,50 @@ hb_stride(size_t n)
 	return padded % 256 == 0 ? padded + HB_PAD : padded;
 }
 
-size_t
-hb_packed_size(size_t k, size_t n, size_t width)
+/* Columns of a panel. */
+static size_t
+panel_width(const HbProvider *provider, size_t n)
 {
-	if (width == 0)
-		return k * n;
-	return (n + width - 1) / width * width * k;
+	return provider->panel ? provider->panel : (n + HB_PAD - 1) / HB_PAD * HB_PAD;
+}
+
+static size_t
+packed_depth(const HbProvider *provider, size_t k)
+{
+	return provider->depth ? (k + provider->depth - 1) / provider->depth * provider->depth : k;
+}
+
+size_t
+hb_packed_size(const HbProvider *provider, size_t k, size_t n)
+{
+	size_t width = panel_width(provider, n);
+
+	return (n + width - 1) / width * width * packed_depth(provider, k);
 }
 
 void
-hb_pack_gradient(const float *x, size_t n, size_t inputs, size_t stride, size_t width, hb_real *out)
+hb_product_packed(const HbProvider *provider, const hb_real *packed, size_t k, size_t n,
+				  size_t first, HbProduct *product)
 {
-	if (width == 0)
-		width = inputs;
+	size_t width = panel_width(provider, n);
+
+	product->packed = provider->pack != NULL;
+	product->b = packed + first * packed_depth(provider, k);
+	product->b_row = product->b_width = width;
+	product->b_panel = width * k;
+}
+
+void
+hb_pack_gradient(const HbProvider *provider, const float *x, size_t n, size_t inputs, size_t stride,
+				 hb_real *out)
+{
+	size_t width = panel_width(provider, inputs);
+
+	if (provider->pack != NULL)
+	{
+		provider->pack(x, stride, 1, n, inputs, out);
+		return;
+	}
 	for (size_t j = 0; j < inputs; j += width)
 	{
 		size_t count = inputs - j < width ? inputs - j : width;
@@ -64,12 +95,15 @@ pack_transposed(const HbProvider *provider, const float *x, size_t n, size_t inp
 
 void
 hb_pack_forward(const HbProvider *provider, const float *x, size_t n, size_t inputs, size_t stride,
-				size_t width, hb_real *out)
+				hb_real *out)
 {
-	size_t padded = (n + HB_PAD - 1) / HB_PAD * HB_PAD;
+	size_t width = panel_width(provider, n);
 
-	if (width == 0)
-		width = padded;
+	if (provider->pack != NULL)
+	{
+		provider->pack(x, 1, stride, inputs, n, out);
+		return;
+	}
 	for (size_t s = 0; s < n; s += width)
 	{
 		size_t count = n - s < width ? n - s : width;

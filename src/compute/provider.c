@@ -14,8 +14,7 @@ extern const HbProvider hb_provider_openblas __attribute__((weak));
 /* Fastest first, as measured: the hand-written kernels, then OpenBLAS. */
 const HbProvider *const hb_providers[] = {
 #ifdef HB_HAVE_X86_KERNELS
-	&hb_provider_avx512,
-	&hb_provider_avx2,
+	&hb_provider_amx,       &hb_provider_avx512, &hb_provider_avx2,
 #endif
 #ifndef HB_REAL_DOUBLE
 	&hb_provider_openblas,

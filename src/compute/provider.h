@@ -32,8 +32,17 @@ typedef float hb_real;
 #define HB_PAD 16   /* strides are multiples of this many elements */
 #define HB_PANEL 32 /* columns of a packed panel */
 #define HB_DRAW_BLOCKS 16
+#define HB_NARROW 24 /* units of a layer whose products are narrow are fewer */
 
-/* C[m][n] = bias[m] + A[m][k] B[k][n].  n is a multiple of HB_PAD. */
+/* Whether an operand is rearranged for one product or for several, one after another, between which it does not change. */
+typedef enum HbReuse
+{
+	HB_ONCE,
+	HB_FIRST,
+	HB_AGAIN
+} HbReuse;
+
+/* C[m][n] = bias[m] + A[m][k] B[k][n].  n is a multiple of HB_PAD; k is not 0. */
 typedef struct HbProduct
 {
 	size_t m;
@@ -49,6 +58,17 @@ typedef struct HbProduct
 	hb_real *c; /* row-major */
 	size_t c_row;
 	const hb_real *bias; /* NULL: none */
+	bool
+		packed; /* b is what hb_pack_* made for this provider; b_row, b_width and b_panel do not count */
+	size_t
+		turned; /* not 0: element (l, j) of B at b[j * b_row + l], 0 for j from this on; where the provider turns */
+	HbReuse reuse_a; /* a hint, as ahead */
+	HbReuse reuse_b;
+	/*
+	 * m or k is small whatever is computed together, so that rearranging operands would cost more than it saves; as
+	 * a provider may then choose another kernel, what is computed together must agree in it
+	 */
+	bool narrow;
 	/* what the caller will touch next: rows of c_row's count, ahead_row elements apart, as wide as C; a hint, or NULL */
 	const hb_real *ahead[2];
 	size_t ahead_row;
@@ -123,11 +143,16 @@ typedef struct HbProvider
 	const char *kernel; /* instruction set of the kernels */
 	const char *description;
 	size_t panel; /* width of packed panels that product() likes; 0: plain row-major matrices */
+	size_t depth; /* a packed matrix's k is rounded up to a multiple of this; 0: 1 */
+	size_t rows;  /* a multiple of this many rows of C is what product() likes; 0: any */
+	bool turns;   /* product() takes a B that lies turned */
 	bool (*available)(void);
 	const char *(*version)(void);     /* of the library behind it; "" where there is none */
 	const char *(*kernel_name)(void); /* as chosen at run time; NULL: kernel */
 
 	void (*product)(const HbProduct *product);
+	/* B(l, j) = x[l * row + j * column], one of them 1, in a form of its own for product(); NULL: panels of floats */
+	void (*pack)(const float *x, size_t row, size_t column, size_t k, size_t n, hb_real *out);
 	/* to[j][i] = from[i][j] for i < rows, j < cols; to's columns up to a multiple of HB_PAD are zeroed */
 	void (*transpose)(const hb_real *from, size_t rows, size_t cols, size_t from_row, hb_real *to,
 					  size_t to_row);
@@ -173,17 +198,21 @@ extern const char *hb_provider_kernel_name(const HbProvider *provider);
 /* Row strides: a multiple of HB_PAD that is no multiple of 1 kB, so that rows do not share cache sets. */
 extern size_t hb_stride(size_t n);
 
-/* Elements of a packed matrix of k rows and n columns, and its packing by panels of width columns (0: one). */
-extern size_t hb_packed_size(size_t k, size_t n, size_t width);
+/* Elements of a packed matrix of k rows and n columns. */
+extern size_t hb_packed_size(const HbProvider *provider, size_t k, size_t n);
 
 /*
  * Packs x[n][stride] of n samples with inputs columns (a multiple of HB_PAD) for the gradient product
  * (k = samples, columns = inputs) and for the forward product (k = inputs, columns = samples, zero beyond n).
  */
-extern void hb_pack_gradient(const float *x, size_t n, size_t inputs, size_t stride, size_t width,
-							 hb_real *out);
+extern void hb_pack_gradient(const HbProvider *provider, const float *x, size_t n, size_t inputs,
+							 size_t stride, hb_real *out);
 extern void hb_pack_forward(const HbProvider *provider, const float *x, size_t n, size_t inputs,
-							size_t stride, size_t width, hb_real *out);
+							size_t stride, hb_real *out);
+
+/* Makes columns first.. (a multiple of HB_PANEL) of a matrix packed from k rows and n columns the product's B. */
+extern void hb_product_packed(const HbProvider *provider, const hb_real *packed, size_t k, size_t n,
+							  size_t first, HbProduct *product);
 
 /* While training, subnormal numbers count as zero (SSE's FTZ and DAZ); returns what to restore. */
 extern unsigned hb_flush_subnormals(void);

@@ -37,10 +37,12 @@ static void
 update_weights(HbWorkspace *ws, HbLayer *layer, const hb_real *d, size_t n, const hb_real *input,
 			   HbUpdate *update)
 {
-	size_t row = hb_stride(layer->inputs);
+	bool narrow = layer->units < HB_NARROW, turns = ws->provider->turns && !narrow;
+	size_t row = turns ? ws->ld : hb_stride(layer->inputs);
 	size_t columns = (layer->inputs + HB_PAD - 1) / HB_PAD * HB_PAD;
 
-	ws->provider->transpose(input, layer->inputs, n, ws->ld, ws->transposed, row);
+	if (!turns)
+		ws->provider->transpose(input, layer->inputs, n, ws->ld, ws->transposed, row);
 	for (size_t j = 0; j < columns; j += HB_GRADIENT_COLUMNS)
 	{
 		size_t count = columns - j < HB_GRADIENT_COLUMNS ? columns - j : HB_GRADIENT_COLUMNS;
@@ -50,11 +52,14 @@ update_weights(HbWorkspace *ws, HbLayer *layer, const hb_real *d, size_t n, cons
 							 .a = d,
 							 .a_row = ws->ld,
 							 .a_col = 1,
-							 .b = ws->transposed + j,
+							 .b = turns ? input + j * row : ws->transposed + j,
 							 .b_row = row,
 							 .b_width = count,
+							 .turned = turns ? layer->inputs - j : 0,
+							 .narrow = narrow,
 							 .c = ws->gradient,
-							 .c_row = HB_GRADIENT_COLUMNS};
+							 .c_row = HB_GRADIENT_COLUMNS,
+							 .reuse_a = j > 0 ? HB_AGAIN : HB_FIRST};
 
 		ws->provider->product(&product);
 		hb_update_block(layer, j, update);
@@ -67,7 +72,7 @@ update_weights(HbWorkspace *ws, HbLayer *layer, const hb_real *d, size_t n, cons
 
 /* Rows that stay in the first-level cache from their product to their sums, a multiple of every kernel's tile. */
 #define PROPAGATE_BYTES ((size_t) 12 << 10)
-#define PROPAGATE_ROWS 12
+#define PROPAGATE_ROWS 12 /* where the provider does not say */
 
 /*
  * Gradient of the pre-activations below a layer, before the layer itself changes, and the sums of its rows.  The
@@ -79,9 +84,11 @@ propagate(HbWorkspace *ws, const HbNetwork *network, uint32_t l, size_t n, const
 {
 	const HbLayer *layer = &network->layer[l];
 	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD, ld = ws->ld;
-	size_t rows = PROPAGATE_BYTES / (ld * sizeof(hb_real)) / PROPAGATE_ROWS * PROPAGATE_ROWS;
+	size_t step =
+		ws->provider->rows && layer->units >= HB_NARROW ? ws->provider->rows : PROPAGATE_ROWS;
+	size_t rows = PROPAGATE_BYTES / (ld * sizeof(hb_real)) / step * step;
 
-	rows = rows > 0 ? rows : PROPAGATE_ROWS;
+	rows = rows > 0 ? rows : step;
 	for (size_t i = 0; i < layer->inputs; i += rows)
 	{
 		size_t count = layer->inputs - i < rows ? layer->inputs - i : rows;
@@ -95,7 +102,9 @@ propagate(HbWorkspace *ws, const HbNetwork *network, uint32_t l, size_t n, const
 							 .b_row = ld,
 							 .b_width = columns,
 							 .c = below + i * ld,
-							 .c_row = ld};
+							 .c_row = ld,
+							 .narrow =
+								 layer->units<HB_NARROW, .reuse_b = i> 0 ? HB_AGAIN : HB_FIRST};
 
 		ws->provider->product(&product);
 		hb_activate_back(ws, network, l - 1, dropout, pass, below, i * ld, count * ld);

@@ -157,7 +157,8 @@ hb_forward(HbWorkspace *ws, const HbNetwork *network, size_t n, hb_real *z0,
 							 .b_width = columns,
 							 .c = ws->z[l],
 							 .c_row = ws->ld,
-							 .bias = layer->b};
+							 .bias = layer->b,
+							 .narrow = layer->units < HB_NARROW};
 
 		activate_layer(ws, network, l - 1, dropout, pass);
 		product.b = pass->h[l - 1];

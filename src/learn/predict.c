@@ -210,17 +210,14 @@ predict_batch(const HbModel *model, const float *inputs, size_t n, size_t stride
 						 .a = layer->w,
 						 .a_row = layer->stride,
 						 .a_col = 1,
-						 .b = model->packed,
-						 .b_row = HB_PANEL,
-						 .b_width = HB_PANEL,
-						 .b_panel = padded * HB_PANEL,
 						 .c = model->first,
 						 .c_row = ws->ld,
 						 .bias = layer->b};
 
 	for (size_t i = 0; i < n; i++)
 		memcpy(model->rows + i * padded, inputs + i * stride, layer->inputs * sizeof(float));
-	hb_pack_forward(model->provider, model->rows, n, padded, padded, HB_PANEL, model->packed);
+	hb_pack_forward(model->provider, model->rows, n, padded, padded, model->packed);
+	hb_product_packed(model->provider, model->packed, padded, n, 0, &product);
 	model->provider->product(&product);
 	z = hb_forward(ws, &model->network, n, model->first, NULL, &pass);
 	hb_loss_scores(model->provider, &model->network.shape, z, n, ws->ld, ws->scratch, scores);

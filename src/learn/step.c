@@ -37,7 +37,6 @@ hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile,
 			   size_t ld, hb_real *z0)
 {
 	size_t columns = (tile->count[i] + HB_PAD - 1) / HB_PAD * HB_PAD;
-	size_t width = cohort->provider->panel ? cohort->provider->panel : columns;
 	const hb_real *w = group->baseline ? cohort->contrast_w : cohort->w;
 	const hb_real *b = group->baseline ? cohort->contrast_b : cohort->b;
 	HbProduct product = {.m = group->lines,
@@ -46,14 +45,12 @@ hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile,
 						 .a = w + group->line * cohort->stride,
 						 .a_row = cohort->stride,
 						 .a_col = 1,
-						 .b = tile->forward[i],
-						 .b_row = width,
-						 .b_width = width,
-						 .b_panel = width * cohort->padded,
 						 .c = z0,
 						 .c_row = ld,
 						 .bias = b + group->line};
 
+	hb_product_packed(cohort->provider, tile->forward[i], cohort->padded, tile->count[i], 0,
+					  &product);
 	cohort->provider->product(&product);
 }
 
@@ -158,7 +155,6 @@ update_first_columns(HbCohort *cohort, const HbGroup *group, const HbUpdate *upd
 					 size_t j, size_t count)
 {
 	size_t n = cohort->tile.count[i];
-	size_t width = cohort->provider->panel ? cohort->provider->panel : cohort->padded;
 	const hb_real *d = group_gradient(cohort, group);
 	HbProduct product = {.m = group->lines,
 						 .n = count,
@@ -166,14 +162,12 @@ update_first_columns(HbCohort *cohort, const HbGroup *group, const HbUpdate *upd
 						 .a = d,
 						 .a_row = cohort->workspace.ld,
 						 .a_col = 1,
-						 .b = cohort->tile.gradient[i] + j * n,
-						 .b_row = width,
-						 .b_width = width,
-						 .b_panel = width * n,
 						 .c = cohort->gradient,
 						 .c_row = cohort->gradient_columns,
+						 .reuse_a = j > 0 ? HB_AGAIN : HB_FIRST,
 						 .ahead_row = cohort->stride};
 
+	hb_product_packed(cohort->provider, cohort->tile.gradient[i], n, cohort->padded, j, &product);
 	ask_ahead(cohort, group, j, &product);
 	cohort->provider->product(&product);
 	for (int m = group->first; m < group->first + group->count; m++)

@@ -10,8 +10,6 @@ hb_tile_alloc(HbCohort *cohort, size_t capacity, size_t batch, bool training, Hb
 			  HbStatus *status)
 {
 	HbArena *arena = &cohort->arena;
-	size_t width = cohort->provider->panel;
-	size_t columns = (batch + HB_PAD - 1) / HB_PAD * HB_PAD;
 
 	*tile = (HbTile){.capacity = capacity, .batch = batch};
 	tile->count = hb_arena_alloc(arena, capacity, sizeof(size_t), status);
@@ -25,14 +23,16 @@ hb_tile_alloc(HbCohort *cohort, size_t capacity, size_t batch, bool training, Hb
 		return false;
 	for (size_t i = 0; i < capacity; i++)
 	{
-		tile->forward[i] = hb_arena_alloc(arena, hb_packed_size(cohort->padded, columns, width),
-										  sizeof(hb_real), status);
+		tile->forward[i] =
+			hb_arena_alloc(arena, hb_packed_size(cohort->provider, cohort->padded, batch),
+						   sizeof(hb_real), status);
 		if (tile->forward[i] == NULL)
 			return false;
 		if (!training)
 			continue;
-		tile->gradient[i] = hb_arena_alloc(arena, hb_packed_size(batch, cohort->padded, width),
-										   sizeof(hb_real), status);
+		tile->gradient[i] =
+			hb_arena_alloc(arena, hb_packed_size(cohort->provider, batch, cohort->padded),
+						   sizeof(hb_real), status);
 		if (tile->gradient[i] == NULL)
 			return false;
 	}
@@ -56,8 +56,6 @@ gather_targets(const HbCohort *cohort, const uint32_t *rows, size_t n, uint32_t 
 void
 hb_tile_fill(const HbCohort *cohort, const uint32_t *rows, size_t n, HbTile *tile)
 {
-	size_t width = cohort->provider->panel;
-
 	tile->nbatches = 0;
 	for (size_t at = 0; at < n; at += tile->batch)
 	{
@@ -67,10 +65,10 @@ hb_tile_fill(const HbCohort *cohort, const uint32_t *rows, size_t n, HbTile *til
 		tile->count[i] = count;
 		hb_encode_rows(&cohort->encoder, cohort->context->dataset, rows + at, (uint32_t) count,
 					   tile->rows, (uint32_t) cohort->padded);
-		hb_pack_forward(cohort->provider, tile->rows, count, cohort->padded, cohort->padded, width,
+		hb_pack_forward(cohort->provider, tile->rows, count, cohort->padded, cohort->padded,
 						tile->forward[i]);
 		if (tile->gradient[i] != NULL)
-			hb_pack_gradient(tile->rows, count, cohort->padded, cohort->padded, width,
+			hb_pack_gradient(cohort->provider, tile->rows, count, cohort->padded, cohort->padded,
 							 tile->gradient[i]);
 		gather_targets(cohort, rows + at, count, tile->labels + i * tile->batch,
 					   tile->targets + i * tile->batch);

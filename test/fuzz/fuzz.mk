@@ -19,12 +19,12 @@ FUZZ_BIN := $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/fuzz_*.c)
 
 build/sanitize/core/compute/%.o: SANITIZE_CFLAGS += -fno-math-errno
 build/fuzz/core/compute/%.o: SANITIZE_CFLAGS += -fno-math-errno
-ifeq ($(shell uname -m),x86_64)
-build/sanitize/core/compute/%_avx2.o: SANITIZE_CFLAGS += -mavx2 -mfma
-build/fuzz/core/compute/%_avx2.o: SANITIZE_CFLAGS += -mavx2 -mfma
-build/sanitize/core/compute/%_avx512.o: SANITIZE_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
-build/fuzz/core/compute/%_avx512.o: SANITIZE_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
-endif
+build/sanitize/core/compute/%_avx2.o: SANITIZE_CFLAGS += $(AVX2_FLAGS)
+build/sanitize/core/compute/%_avx512.o: SANITIZE_CFLAGS += $(AVX512_FLAGS)
+build/sanitize/core/compute/%_amx.o: SANITIZE_CFLAGS += $(AMX_FLAGS)
+build/fuzz/core/compute/%_avx2.o: SANITIZE_CFLAGS += $(AVX2_FLAGS)
+build/fuzz/core/compute/%_avx512.o: SANITIZE_CFLAGS += $(AVX512_FLAGS)
+build/fuzz/core/compute/%_amx.o: SANITIZE_CFLAGS += $(AMX_FLAGS)
 
 build/sanitize/core/%.o: src/%.c $(UNIT_HEADERS)
 	@mkdir -p $(@D)

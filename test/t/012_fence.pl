@@ -99,7 +99,7 @@ value('DROP FUNCTION forgetful CASCADE');
 
 # A trial that a supervisor trains is taken away from it, as a second supervisor would.
 load_table($node, 'letter');
-my $call = "'letter', 'lettr', max_resource => 9, seed => 3, trainers => 1, options => '{\"max_rows\": 6000}', search_space => '" . big_space() . "'";
+my $call = "'letter', 'lettr', max_resource => 27, seed => 3, trainers => 1, search_space => '" . big_space() . "'";
 $reference = tune($node, $call);
 is(wait_study($node, $reference), 'done', 'the undisturbed study is done');
 $study = training_study($node, $call, 0.1);

@@ -11,7 +11,7 @@ use Time::HiRes qw(sleep time);
 
 my $node = new_cluster('main');
 load_table($node, 'letter');
-my $call = "'letter', 'lettr', max_resource => 9, seed => 11, trainers => 2, options => '{\"max_rows\": 6000}', search_space => '" . big_space() . "'";
+my $call = "'letter', 'lettr', max_resource => 27, seed => 11, trainers => 2, search_space => '" . big_space() . "'";
 my $reference = tune($node, $call);
 is(wait_study($node, $reference), 'done', 'the undisturbed study is done');
 

@@ -12,7 +12,7 @@ use Time::HiRes qw(sleep time);
 my $node = new_cluster('main', allows_streaming => 1);
 load_table($node, 'letter');
 load_table($node, 'vowel');
-my $call = "'letter', 'lettr', max_resource => 9, seed => 11, trainers => 2, options => '{\"max_rows\": 8000}', search_space => '" . big_space() . "'";
+my $call = "'letter', 'lettr', max_resource => 27, seed => 11, trainers => 2, search_space => '" . big_space() . "'";
 my $quick = "'vowel', 'class', model => 'linear', max_resource => 3, name => 'vowels'";
 my $reference = tune($node, $call);
 is(wait_study($node, $reference), 'done', 'the undisturbed study is done');

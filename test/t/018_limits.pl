@@ -16,7 +16,7 @@ load_table($node, 'pima2');
 sub value { return $node->safe_psql('postgres', $_[0]) }
 
 # The disk is full.  The server runs in a namespace of its own where the database's tablespace is a small file system.
-my $call = "'letter', 'lettr', max_resource => 9, seed => 6, trainers => 2, options => '{\"max_rows\": 6000}', search_space => '" . big_space() . "'";
+my $call = "'letter', 'lettr', max_resource => 27, seed => 6, trainers => 2, search_space => '" . big_space() . "'";
 my $disk = $node->basedir . '/disk';
 mkdir $disk or BAIL_OUT($!);
 my ($uid, $gid) = ($>, (split / /, $))[0]);

@@ -11,7 +11,7 @@ use Time::HiRes qw(sleep time);
 
 my $node = new_cluster('main', bare => 1,
 	conf => "shared_preload_libraries = 'hyperband'\nrestart_after_crash = on\nhyperband.max_studies = 2\nmax_worker_processes = 5\nmax_parallel_workers_per_gather = 0");
-my $call = "'letter', 'lettr', max_resource => 9, seed => 11, trainers => 2, options => '{\"max_rows\": 8000}', search_space => '" . big_space() . "'";
+my $call = "'letter', 'lettr', max_resource => 27, seed => 11, trainers => 2, search_space => '" . big_space() . "'";
 my @with = qw(postgres d7 d15);
 $node->safe_psql('postgres', join ';', map { "CREATE DATABASE d$_" } 1 .. 19);
 $node->safe_psql('postgres', 'ALTER DATABASE d3 ALLOW_CONNECTIONS false; CREATE ROLE nobody LOGIN');
