@@ -132,6 +132,7 @@ const HbProvider hb_provider_amx = {
 	.depth = HB_AMX_DEPTH,
 	.rows = HB_AMX_ROWS,
 	.turns = true,
+	.reduced = true,
 	.available = amx_available,
 	.product = amx_product,
 	.pack = hb_amx_pack,

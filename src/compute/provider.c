@@ -37,10 +37,11 @@ hb_provider_find(const char *name)
 }
 
 const HbProvider *
-hb_provider_best(void)
+hb_provider_best(bool float32)
 {
 	for (int i = 0; i < hb_nproviders; i++)
-		if (hb_providers[i] != NULL && hb_providers[i]->available())
+		if (hb_providers[i] != NULL && !(float32 && hb_providers[i]->reduced) &&
+			hb_providers[i]->available())
 			return hb_providers[i];
 	return &hb_provider_reference;
 }

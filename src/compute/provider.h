@@ -146,6 +146,7 @@ typedef struct HbProvider
 	size_t depth; /* a packed matrix's k is rounded up to a multiple of this; 0: 1 */
 	size_t rows;  /* a multiple of this many rows of C is what product() likes; 0: any */
 	bool turns;   /* product() takes a B that lies turned */
+	bool reduced; /* product() loses up to 2^-16 of a term, not 2^-24 */
 	bool (*available)(void);
 	const char *(*version)(void);     /* of the library behind it; "" where there is none */
 	const char *(*kernel_name)(void); /* as chosen at run time; NULL: kernel */
@@ -190,8 +191,8 @@ extern const HbProvider *hb_provider_find(const char *name);
 /* The fastest plain-C or hand-written one for this processor: no library behind it. */
 extern const HbProvider *hb_provider_kernels(void);
 
-/* The fastest of all that are linked in. */
-extern const HbProvider *hb_provider_best(void);
+/* The fastest of all that are linked in, or of those whose products are float32's throughout. */
+extern const HbProvider *hb_provider_best(bool float32);
 
 extern const char *hb_provider_kernel_name(const HbProvider *provider);
 

@@ -94,6 +94,12 @@ read_rounding(const char *key, const JsonbValue *value, HbOptions *options)
 }
 
 static void
+read_precision(const char *key, const JsonbValue *value, HbOptions *options)
+{
+	options->precision_highest = choice_option(key, value, "high", "highest");
+}
+
+static void
 read_max_rows(const char *key, const JsonbValue *value, HbOptions *options)
 {
 	options->max_rows = integer_option(key, value, "a positive integer");
@@ -207,6 +213,7 @@ read_warm_start(const char *key, const JsonbValue *value, HbOptions *options)
 
 static const OptionKey option_keys[] = {
 	{"strict", read_strict},
+	{"precision", read_precision},
 	{"rounding", read_rounding, HB_OPTIONS_TABLE | HB_OPTIONS_WORKERS | HB_OPTIONS_SIMULATE},
 	{"max_rows", read_max_rows},
 	{"clip", read_clip},

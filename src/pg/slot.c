@@ -128,13 +128,15 @@ static int
 hb_trainer_start(const char *path, const HbTrainerSpec *spec, int *ours, pid_t *pid)
 {
 	char device[64];
+	char precision[64];
 	char memory[64];
-	char *argv[] = {HB_TRAINER_PROGRAM, device, memory, NULL};
+	char *argv[] = {HB_TRAINER_PROGRAM, device, precision, memory, NULL};
 	int theirs = -1;
 	int data = -1;
 	int error;
 
 	snprintf(device, sizeof(device), "--device=%s", spec->device);
+	snprintf(precision, sizeof(precision), "--precision=%s", spec->precision);
 	snprintf(memory, sizeof(memory), "--rlimit-as=%llu", (unsigned long long) spec->memory);
 	error = hb_trainer_descriptors(spec->data_fd, ours, &theirs, &data);
 	if (error != 0)

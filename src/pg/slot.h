@@ -45,8 +45,9 @@ typedef struct HbSlot
 typedef struct HbTrainerSpec
 {
 	int data_fd;        /* sealed memfd */
-	const char *device; /* auto, cpu, cuda */
-	uint64 memory;      /* RLIMIT_AS, bytes */
+	const char *device;    /* auto, cpu, cuda */
+	const char *precision; /* high, highest */
+	uint64 memory;         /* RLIMIT_AS, bytes */
 } HbTrainerSpec;
 
 extern HbSlot hb_slots[HB_MAX_SLOTS];

@@ -1,7 +1,7 @@
 /*
  * main.c - the trainer program: maps the data set, says HELLO, then trains what the supervisor asks
  *
- *   hyperband_trainer --device=auto|cpu|cuda [--rlimit-as=BYTES] [--provider=NAME]
+ *   hyperband_trainer --device=auto|cpu|cuda [--precision=high|highest] [--rlimit-as=BYTES] [--provider=NAME]
  *
  * Descriptor 3 is the socket to the supervisor, 4 the sealed memfd with the data set.  The program holds
  * the data and the BLAS library, so that running out of memory or a crash there costs a retry and never the
@@ -27,6 +27,7 @@
 typedef struct Arguments
 {
 	const char *device;
+	const char *precision;
 	const char *provider;
 	uint64_t address_space; /* bytes; 0: unlimited */
 } Arguments;
@@ -42,10 +43,13 @@ parse_arguments(int argc, char **argv, Arguments *arguments)
 {
 	memset(arguments, 0, sizeof(*arguments));
 	arguments->device = "auto";
+	arguments->precision = "high";
 	for (int i = 1; i < argc; i++)
 	{
 		if (strncmp(argv[i], "--device=", 9) == 0)
 			arguments->device = argv[i] + 9;
+		else if (strncmp(argv[i], "--precision=", 12) == 0)
+			arguments->precision = argv[i] + 12;
 		else if (strncmp(argv[i], "--provider=", 11) == 0)
 			arguments->provider = argv[i] + 11;
 		else if (strncmp(argv[i], "--rlimit-as=", 12) == 0)
@@ -102,12 +106,16 @@ static const HbProvider *
 choose_provider(const Arguments *arguments)
 {
 	const HbProvider *provider;
+	bool highest = strcmp(arguments->precision, "highest") == 0;
 
+	if (!highest && strcmp(arguments->precision, "high") != 0)
+		leave(2, "unrecognized precision");
 	if (strcmp(arguments->device, "cuda") == 0)
 		leave(3, "this build has no CUDA provider");
 	if (strcmp(arguments->device, "auto") != 0 && strcmp(arguments->device, "cpu") != 0)
 		leave(2, "unrecognized device");
-	provider = arguments->provider ? hb_provider_find(arguments->provider) : hb_provider_best();
+	provider =
+		arguments->provider ? hb_provider_find(arguments->provider) : hb_provider_best(highest);
 	if (!provider)
 		leave(3, "no such provider on this machine");
 	return provider;

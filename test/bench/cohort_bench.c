@@ -570,7 +570,7 @@ main(int argc, char **argv)
 	dataset = options.images ? image_dataset(&options) : table_dataset(&options);
 	dataset = in_huge_pages(&dataset);
 	family = hb_family_find(options.units ? "mlp" : "linear");
-	provider = options.provider ? hb_provider_find(options.provider) : hb_provider_best();
+	provider = options.provider ? hb_provider_find(options.provider) : hb_provider_best(false);
 	if (provider == NULL)
 		stop("no such provider here");
 	if (options.profile)

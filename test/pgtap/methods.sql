@@ -27,6 +27,7 @@ SELECT start('all', s, c, 'epochs', t) FROM unnest(ARRAY['random', 'grid', 'sobo
 SELECT start('all', s, c, r, t) FROM unnest(ARRAY['random', 'tpe']) s, unnest(ARRAY['full', 'halving', 'hyperband', 'asha', 'racing']) c, unnest(ARRAY['rows', 'folds']) r, unnest(ARRAY[1, 2]) t
 	WHERE c <> 'racing' OR r = 'folds' \g /dev/null
 SELECT start('infinite', s, 'hyperband', 'epochs', t, NULL, 2, 40) FROM unnest(ARRAY['random', 'grid', 'sobol', 'tpe', 'gp']) s, unnest(ARRAY[1, 2]) t \g /dev/null
+SELECT start('precise', 'random', 'hyperband', options => '{"precision": "highest"}') \g /dev/null
 SELECT start('limited', 'tpe', 'hyperband', max_resource => NULL, eta => 2, time_limit => '8 s') \g /dev/null
 SELECT start('exhausted', 'grid', 'hyperband', space => '{"optimizer": ["nesterov", "adam"], "l2": {"type": "float", "low": 0.0001, "high": 0.01, "log": true, "grid": 3}, "learning_rate": 0.01}') \g /dev/null
 SELECT start('capped', 'grid', 'full', n_trials => 4, space => '{"optimizer": ["nesterov", "adam"], "l2": {"type": "float", "low": 0.0001, "high": 0.01, "log": true, "grid": 3}, "learning_rate": 0.01}') \g /dev/null
@@ -165,6 +166,10 @@ SELECT is((SELECT count(*)::int FROM hyperband.trial a JOIN hyperband.trial b US
 SELECT ok((SELECT count(*) FROM hyperband.trial a JOIN hyperband.trial b USING (number, config) WHERE a.study_id = id('warm', 'tpe') AND b.study_id = id('cold', 'tpe') AND number BETWEEN 4 AND 9) < 6, 'tpe: it has learned');
 SELECT throws_ok($$SELECT start('no', 'random', 'full', options => '{"warm_start": 123456789}')$$, '42704', 'study 123456789 does not exist', 'warm start from a study that is not there');
 SELECT throws_ok($$SELECT start('no', 'random', 'full', options => '{"warm_start": "best"}')$$, '22023', NULL, 'warm start from something else');
+
+-- Precision: products in float32 throughout, on processors that have something faster, too.
+SELECT ok(versions ->> 'provider' <> 'amx', 'precision highest: computed by ' || (versions ->> 'provider')) FROM hyperband.study WHERE study_id = id('precise');
+SELECT ok((SELECT bool_and(abs(p.best_loss - h.best_loss) < 0.02) FROM hyperband.study p, hyperband.study h WHERE p.study_id = id('precise') AND h.study_id = id('all', 'random', 'hyperband')), 'and the result is as good');
 
 -- What does not go together.
 SELECT throws_ok($$SELECT start('no', 'random', 'racing')$$, '22023', 'scheduler "racing" cannot be used with resource "epochs"', 'a race of epochs');

@@ -180,7 +180,7 @@ check_learns(const HbFamily *family, uint32_t classes, double rate, double limit
 
 	set_params(family, &dataset, trial.params, "learning_rate", rate, NULL);
 	curve_points = 0;
-	result = train(family, hb_provider_best(), &dataset, &trial, 1, 0, 9);
+	result = train(family, hb_provider_best(false), &dataset, &trial, 1, 0, 9);
 	is_int(curve_points, 9, "%s, %u outputs: a curve point every epoch", family->name, classes);
 	ok(result.trials[0].loss < limit, "%s, %u outputs: loss %.4f is below %.2f", family->name,
 	   classes, result.trials[0].loss, limit);
@@ -202,12 +202,12 @@ check_divergence(void)
 		set_params(family, &dataset, trials[i].params, "optimizer", 0.0, "learning_rate",
 				   i == 1 ? 900.0 : 0.01, NULL);
 	}
-	together = train(family, hb_provider_best(), &dataset, trials, 3, 0, 3);
+	together = train(family, hb_provider_best(false), &dataset, trials, 3, 0, 3);
 	is_int(together.trials[1].outcome, HB_OUTCOME_DIVERGED, "a rate of 900 diverges");
 	is_int(together.trials[1].resource, 0, "a diverged trial stays where it was");
 	ok(isnan(together.trials[1].loss) && together.trials[1].state == NULL,
 	   "a diverged trial has neither loss nor checkpoint");
-	alone = train(family, hb_provider_best(), &dataset, &trials[2], 1, 0, 3);
+	alone = train(family, hb_provider_best(false), &dataset, &trials[2], 1, 0, 3);
 	ok(same_trial(&alone.trials[0], &together.trials[2]), "its neighbours go on undisturbed");
 	free_result(&together);
 	free_result(&alone);
@@ -237,7 +237,7 @@ check_prediction(const HbFamily *family, uint32_t classes, double loss)
 		set_params(family, &dataset, trial.params, "loss", loss, NULL);
 	else
 		set_params(family, &dataset, trial.params, "activation", 3.0, "dropout", 0.2, NULL);
-	result = train(family, hb_provider_best(), &dataset, &trial, 1, 0, 3);
+	result = train(family, hb_provider_best(false), &dataset, &trial, 1, 0, 3);
 	ok(hb_checkpoint_to_model(&hb_host_malloc, result.trials[0].state, result.trials[0].state_bytes,
 							  &bytes, &size, &status) &&
 		   size < result.trials[0].state_bytes,
@@ -368,9 +368,9 @@ main(void)
 			check_reproducible(linear, hb_providers[i], 2);
 			check_reproducible(linear, hb_providers[i], 1);
 		}
-	check_curve(mlp, hb_provider_best(), 5, HB_METRIC_ERROR);
-	check_curve(mlp, hb_provider_best(), 2, HB_METRIC_LOG_LOSS);
-	check_curve(linear, hb_provider_best(), 3, HB_METRIC_AUC);
+	check_curve(mlp, hb_provider_best(false), 5, HB_METRIC_ERROR);
+	check_curve(mlp, hb_provider_best(false), 2, HB_METRIC_LOG_LOSS);
+	check_curve(linear, hb_provider_best(false), 3, HB_METRIC_AUC);
 	check_learns(mlp, 4, 0.003, 0.15);
 	check_learns(linear, 4, 0.05, 0.06);
 	check_learns(linear, 1, 0.05, 0.02);
