@@ -42,7 +42,8 @@
 #define W_COUNT() _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0)
 #define W_ADD(x, y) _mm512_add_epi64(x, y)
 #define W_MUL(x, y) _mm512_mul_epu32(x, y)
-#define W_HIGH(x) _mm512_srli_epi64(x, 32)
+/* by the port that multiplies nothing; what is left in the upper halves does not count */
+#define W_HIGH(x) _mm512_shuffle_epi32(x, (_MM_PERM_ENUM) 0xf5)
 #define W_XOR(x, y, z) _mm512_ternarylogic_epi64(x, y, z, 0x96)
 #define W_STORE(p, x) _mm256_storeu_si256((__m256i *) (void *) (p), _mm512_cvtepi64_epi32(x))
 

@@ -1,9 +1,5 @@
 /*
- * dataset.c - checks a mapped data set and expands its records to model inputs
- *
- * Expansion runs for every row of every mini-batch, so the loops over array elements are kept free of
- * branches and calls.  Numbers are standardised in double (a timestamp's mean does not fit a float) and stored
- * as float.
+ * dataset.c - checks a mapped data set and finds its parts
  */
 #include "core/dataset.h"
 
@@ -15,14 +11,6 @@ malformed(HbStatus *status, const char *what)
 {
 	hb_fail(status, HB_ERR_PROTOCOL, "malformed training data");
 	return hb_fail_detail(status, "The %s is out of range.", what);
-}
-
-/* Whether an array's record ends with a flag byte. */
-static inline bool
-has_flag(const HbColumn *column)
-{
-	return column->flag == HB_FLAG_AS_INDICATOR ? column->indicator
-												: column->flag == HB_FLAG_PRESENT;
 }
 
 /* Bytes that a column takes in a record, its flag of missing arrays included; 0 for an unknown kind. */
@@ -40,9 +28,9 @@ record_size(const HbColumn *column)
 		case HB_COLUMN_CATEGORY:
 			return sizeof(uint16_t);
 		case HB_COLUMN_BYTES:
-			return length + has_flag(column);
+			return length + hb_column_has_flag(column);
 		case HB_COLUMN_FLOATS:
-			return length * sizeof(float) + has_flag(column);
+			return length * sizeof(float) + hb_column_has_flag(column);
 	}
 	return 0;
 }
@@ -189,150 +177,4 @@ hb_dataset_part(const HbDataset *dataset, HbPart part, uint64_t *count)
 	}
 	*count = 0;
 	return NULL;
-}
-
-/* Cut to ±limit; NaN becomes 0, the mean. */
-static inline float
-standardise(double value, double mean, double scale, float limit)
-{
-	float z = (float) ((value - mean) * scale);
-
-	z = z > limit ? limit : z;
-	z = z < -limit ? -limit : z;
-	return z == z ? z : 0.0f;
-}
-
-static void
-encode_number(const HbColumn *column, double value, float limit, float *out)
-{
-	out[0] = standardise(value, column->mean, column->scale, limit);
-	if (column->indicator)
-		out[1] = isnan(value) ? 1.0f : 0.0f;
-}
-
-static void
-encode_category(const HbColumn *column, uint32_t code, const uint16_t *remap, float *out)
-{
-	uint32_t levels = (uint32_t) column->levels;
-
-	for (uint32_t i = 0; i < column->input_width; i++)
-		out[i] = 0.0f;
-	if (remap && code != HB_CODE_NULL)
-		code = code < HB_MAX_LEVELS ? remap[code] : HB_CODE_OTHER;
-	if (code < levels)
-		out[code] = 1.0f;
-	else if (code == HB_CODE_NULL)
-	{
-		if (column->null_input)
-			out[levels] = 1.0f;
-	}
-	else if (column->other_input)
-		out[levels + column->null_input] = 1.0f;
-}
-
-static void
-encode_bytes(const unsigned char *restrict in, int32_t length, double mean, double scale,
-			 float limit, float *restrict out)
-{
-	for (int32_t i = 0; i < length; i++)
-	{
-		float z = (float) (((double) in[i] - mean) * scale);
-
-		z = z > limit ? limit : z;
-		out[i] = z < -limit ? -limit : z;
-	}
-}
-
-/* Floats need not be aligned in a record; memcpy compiles to plain (vector) loads. */
-static void
-encode_floats(const unsigned char *restrict in, int32_t length, double mean, double scale,
-			  float limit, float *restrict out)
-{
-	for (int32_t i = 0; i < length; i++)
-	{
-		float value;
-
-		memcpy(&value, in + (size_t) i * sizeof(float), sizeof(float));
-		out[i] = standardise((double) value, mean, scale, limit);
-	}
-}
-
-static void
-encode_array(const HbColumn *column, const unsigned char *in, float limit, float *out)
-{
-	size_t element = column->kind == HB_COLUMN_BYTES ? 1 : sizeof(float);
-	bool missing = has_flag(column) && in[(size_t) column->length * element] != 0;
-
-	if (missing)
-		memset(out, 0, (size_t) column->length * sizeof(float));
-	else if (column->kind == HB_COLUMN_BYTES)
-		encode_bytes(in, column->length, column->mean, column->scale, limit, out);
-	else
-		encode_floats(in, column->length, column->mean, column->scale, limit, out);
-	if (column->indicator)
-		out[column->length] = missing ? 1.0f : 0.0f;
-}
-
-void
-hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t padded)
-{
-	for (uint32_t c = 0; c < encoder->ncolumns; c++)
-	{
-		const HbColumn *column = &encoder->columns[c];
-		const unsigned char *in = (const unsigned char *) record + column->record_offset;
-		float *to = out + column->input_offset;
-		float limit = column->clip > 0 ? column->clip : INFINITY;
-		float single;
-		double number;
-		uint16_t code;
-
-		switch (column->kind)
-		{
-			case HB_COLUMN_FLOAT:
-				memcpy(&single, in, sizeof(single));
-				encode_number(column, (double) single, limit, to);
-				break;
-			case HB_COLUMN_DOUBLE:
-				memcpy(&number, in, sizeof(number));
-				encode_number(column, number, limit, to);
-				break;
-			case HB_COLUMN_CATEGORY:
-				memcpy(&code, in, sizeof(code));
-				encode_category(column, code, encoder->remap ? encoder->remap[c] : NULL, to);
-				break;
-			default:
-				encode_array(column, in, limit, to);
-				break;
-		}
-	}
-	for (uint32_t i = encoder->inputs; i < padded; i++)
-		out[i] = 0.0f;
-}
-
-/* Rows are visited in random order; ask for a later one's first lines while this one is expanded. */
-#define PREFETCH_ROWS 8
-
-static inline void
-prefetch_record(const unsigned char *record, uint32_t bytes)
-{
-	uint32_t reach = bytes < 512 ? bytes : 512;
-
-	for (uint32_t at = 0; at < reach; at += 64)
-		__builtin_prefetch(record + at);
-}
-
-void
-hb_encode_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows, uint32_t n,
-			   float *out, uint32_t padded)
-{
-	uint32_t record_bytes = dataset->header->record_bytes;
-
-	for (uint32_t i = 0; i < n; i++)
-	{
-		if (i + PREFETCH_ROWS < n)
-			prefetch_record(dataset->records + (size_t) rows[i + PREFETCH_ROWS] * record_bytes,
-							record_bytes);
-		hb_encode_row(encoder, dataset->records + (size_t) rows[i] * record_bytes,
-					  out + (size_t) i * padded, padded);
-	}
 }

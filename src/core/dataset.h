@@ -3,7 +3,7 @@
  *
  * The supervisor reads the table once into a sealed memfd; every trainer maps it read-only.  A row
  * is a fixed-width record holding the columns as compactly as they came (bytes stay bytes,
- * categories are 16-bit codes); hb_encode_row() expands a record to the model's float inputs when a
+ * categories are 16-bit codes); hb_encode_row() (compute/encode.h) expands a record to the model's float inputs when a
  * batch is gathered: standardised and clipped numbers, one-hot categories, indicators of missing
  * values.  Prediction builds the same record from a row and calls the same function.
  *
@@ -134,6 +134,14 @@ extern bool hb_columns_check(const HbColumn *columns, uint32_t ncolumns, uint32_
 /* Row numbers and their count of one part. */
 extern const uint32_t *hb_dataset_part(const HbDataset *dataset, HbPart part, uint64_t *count);
 
+/* Whether an array's record ends with a flag byte. */
+static inline bool
+hb_column_has_flag(const HbColumn *column)
+{
+	return column->flag == HB_FLAG_AS_INDICATOR ? column->indicator
+												: column->flag == HB_FLAG_PRESENT;
+}
+
 /*
  * How records become inputs.  remap: NULL, or for each category column (NULL for others) a table from the
  * data set's codes to the model's (remap[c][code], always HB_MAX_LEVELS entries; HB_CODE_OTHER where the model
@@ -146,13 +154,5 @@ typedef struct HbEncoder
 	const HbColumn *columns;
 	const uint16_t *const *remap;
 } HbEncoder;
-
-/* Writes encoder->inputs floats; the tail up to padded (0: none) is zeroed. */
-extern void
-hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t padded);
-
-/* Encodes the rows numbered rows[0..n-1] into out[n][padded] (padded >= inputs, zero-filled). */
-extern void hb_encode_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows,
-						   uint32_t n, float *out, uint32_t padded);
 
 #endif /* HB_DATASET_H */

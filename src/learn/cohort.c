@@ -10,13 +10,16 @@
 #include <math.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/rng.h"
 #include "learn/cohort.h"
 
 #define TILE_BATCHES 8
 #define TILE_BYTES ((size_t) 16 << 20)
-#define GROUP_BYTES ((size_t) 640 << 10) /* first-layer weights and state of a group */
+#define GROUP_BYTES                                                                                \
+	((size_t) 640 << 10) /* first-layer weights and state of a group, where a core has a megabyte */
+#define STREAM_BYTES ((size_t) 384 << 10) /* of the second-level cache: what passes by */
 #define GROUP_ROWS 256
 #define EVALUATION_BATCH 128 /* scores of one stay in the first-level cache */
 #define EVALUATION_BATCHES 4
@@ -187,6 +190,19 @@ start_member(HbCohort *cohort, HbMember *member, HbStatus *status)
 	return true;
 }
 
+/* What a group may take of this core's second-level cache.  Results do not depend on how trials are grouped. */
+static size_t
+group_bytes(void)
+{
+#ifdef _SC_LEVEL2_CACHE_SIZE
+	long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+
+	if (cache > 0 && (size_t) cache > GROUP_BYTES + STREAM_BYTES)
+		return (size_t) cache - STREAM_BYTES;
+#endif
+	return GROUP_BYTES;
+}
+
 static bool
 start_members(HbCohort *cohort, HbStatus *status)
 {
@@ -197,8 +213,8 @@ start_members(HbCohort *cohort, HbStatus *status)
 			slots = cohort->members[i].training.optimizer->slots;
 	if (!alloc_first_layers(cohort, slots, status))
 		return false;
-	cohort->group_rows = GROUP_BYTES / (cohort->stride * sizeof(hb_real) *
-										(1 + slots + (cohort->contrast_lines > 0)));
+	cohort->group_rows = group_bytes() / (cohort->stride * sizeof(hb_real) *
+										  (1 + slots + (cohort->contrast_lines > 0)));
 	if (cohort->group_rows > GROUP_ROWS)
 		cohort->group_rows = GROUP_ROWS;
 	for (int i = 0; i < cohort->nmembers; i++)

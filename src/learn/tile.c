@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "compute/encode.h"
 #include "learn/cohort.h"
 
 bool

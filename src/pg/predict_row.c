@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
+#include "compute/encode.h"
 #include "predict.h"
 
 /* How a value becomes a field. */

@@ -6,6 +6,7 @@
  */
 #include <math.h>
 
+#include "compute/encode.h"
 #include "learn/family.h"
 #include "trainer/serve.h"
 

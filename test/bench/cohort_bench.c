@@ -20,6 +20,7 @@
 #include "core/host.h"
 #include "../unit/tap.h"
 #include "../unit/synthetic.h"
+#include "compute/encode.h"
 #include "learn/network.h"
 
 #define MAX_TRIALS 256
@@ -31,7 +32,7 @@ typedef struct Options
 	const char *optimizer;
 	uint32_t rows, inputs, classes; /* of a synthetic table */
 	int units, narrow; /* widths are spread from narrow to units where narrow is given */
-	int trials, epochs, batch, validation, alone, sgemm, profile;
+	int trials, epochs, batch, validation, alone, sgemm, profile, layers;
 	double dropout;
 } Options;
 
@@ -391,7 +392,7 @@ static void
 parse(int argc, char **argv, Options *options)
 {
 	*options = (Options){
-		.trials = 1, .epochs = 1, .batch = 128, .validation = 128, .optimizer = "momentum"};
+		.trials = 1, .layers = 1, .epochs = 1, .batch = 128, .validation = 128, .optimizer = "momentum"};
 	for (int i = 1; i + 1 < argc; i += 2)
 	{
 		const char *name = argv[i], *value = argv[i + 1];
@@ -408,6 +409,8 @@ parse(int argc, char **argv, Options *options)
 			sscanf(value, "%u,%u,%u", &options->rows, &options->inputs, &options->classes);
 		else if (strcmp(name, "--units") == 0)
 			options->units = atoi(value);
+		else if (strcmp(name, "--layers") == 0)
+			options->layers = atoi(value);
 		else if (strcmp(name, "--trials") == 0)
 			options->trials = atoi(value);
 		else if (strcmp(name, "--epochs") == 0)
@@ -456,7 +459,7 @@ make_trials(const Options *options, const HbFamily *family, const HbDataset *dat
 		if (options->units)
 			set_params(family, dataset, trials[i].params, "optimizer", optimizer, "learning_rate",
 					   rate, "l2", 0.0, "schedule", 0.0, "batch_size", (double) options->batch,
-					   "layers", 1.0, "units", units, "dropout", options->dropout, NULL);
+					   "layers", (double) options->layers, "units", units, "dropout", options->dropout, NULL);
 		else
 			set_params(family, dataset, trials[i].params, "optimizer", optimizer, "learning_rate",
 					   rate, "l2", 0.0, "schedule", 0.0, "batch_size", (double) options->batch,

@@ -3,6 +3,7 @@
  */
 #include "tap.h"
 
+#include "compute/encode.h"
 #include "core/dataset.h"
 #include "core/host.h"
 #include "core/rng.h"
@@ -327,12 +328,52 @@ test_corruption(void)
 	   opened);
 }
 
+/* Every instruction set makes the same inputs of an array, wherever it lies, NaN and infinity too. */
+static void
+test_array_kernels(void)
+{
+	unsigned char bytes[1601];
+	float values[401], expected[1601], got[1601];
+	const HbEncodeKernels *reference = NULL;
+
+	for (int i = 0; i < 1601; i++)
+		bytes[i] = (unsigned char) (i * 167 + i / 256);
+	hb_random_normals(3, HB_STREAM_SAMPLE, 1, values, 401);
+	values[7] = NAN, values[100] = INFINITY, values[399] = -INFINITY, values[400] = 1e30f;
+	memcpy(bytes + 1, values, 1600);
+	for (int k = 0; hb_encode_kernel_list[k] != NULL; k++)
+		reference = hb_encode_kernel_list[k];
+	for (int k = 0; hb_encode_kernel_list[k] != reference; k++)
+	{
+		const HbEncodeKernels *kernels = hb_encode_kernel_list[k];
+		bool same = true;
+
+		if (!kernels->available())
+			continue;
+		for (int32_t length = 0; length < 70; length++)
+			for (int at = 0; at < 2; at++)
+			{
+				float limit = length & 1 ? 2 : INFINITY;
+				int32_t floats = length == 69 ? 400 : length;
+
+				reference->bytes(bytes + at, length, 100.25, 0.013, limit, expected);
+				kernels->bytes(bytes + at, length, 100.25, 0.013, limit, got);
+				same = same && memcmp(expected, got, (size_t) length * sizeof(float)) == 0;
+				reference->floats(bytes + at, floats, 0.125, 1.7, limit, expected);
+				kernels->floats(bytes + at, floats, 0.125, 1.7, limit, got);
+				same = same && memcmp(expected, got, (size_t) floats * sizeof(float)) == 0;
+			}
+		ok(same, "%s: arrays are encoded to the reference's bits", kernels->name);
+	}
+}
+
 int
 main(void)
 {
 	base = hb_alloc(&hb_host_malloc, TOTAL);
 	build();
 	test_encode();
+	test_array_kernels();
 	test_categories();
 	test_flags();
 	test_refusals();

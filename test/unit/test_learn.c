@@ -5,6 +5,7 @@
 #include "core/host.h"
 #include "tap.h"
 #include "synthetic.h"
+#include "compute/encode.h"
 #include "learn/cohort.h"
 
 #define TRIALS 9

@@ -1,0 +1,31 @@
+/*
+ * encode.h - records of a data set as the inputs of a model
+ */
+#ifndef HB_ENCODE_H
+#define HB_ENCODE_H
+
+#include "core/dataset.h"
+
+/* Arrays of length elements, which need not be aligned: standardised, cut to ±limit; NaN becomes 0. */
+typedef struct HbEncodeKernels
+{
+	const char *name;
+	bool (*available)(void);
+	void (*bytes)(const unsigned char *in, int32_t length, double mean, double scale, float limit,
+				  float *out);
+	void (*floats)(const unsigned char *in, int32_t length, double mean, double scale, float limit,
+				   float *out);
+} HbEncodeKernels;
+
+/* All that are compiled in, the fastest first, NULL-terminated; some may not be available. */
+extern const HbEncodeKernels *const hb_encode_kernel_list[];
+
+/* Writes encoder->inputs floats; the tail up to padded (0: none) is zeroed. */
+extern void
+hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t padded);
+
+/* Encodes the rows numbered rows[0..n-1] into out[n][padded] (padded >= inputs, zero-filled). */
+extern void hb_encode_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows,
+						   uint32_t n, float *out, uint32_t padded);
+
+#endif /* HB_ENCODE_H */
