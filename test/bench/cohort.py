@@ -96,27 +96,29 @@ def against_peers(bench):
     """Every work beside scikit-learn, PyTorch and sgemm; false where losses differ."""
     print("\nTrial-samples a CPU second against the better library; sgemm: 1024 x 1024 x 1024 by OpenBLAS in the same run, "
           "of which the products' operations are a share.\n")
-    line("work", "cohort", "ns", "scikit-learn ns", "PyTorch ns", "times the better", "goal", "", "GFLOP/s",
+    line("work", "cohort", "ns", "float32 ns", "scikit-learn ns", "PyTorch ns", "PyTorch, bfloat16 ns", "times the better", "goal", "", "GFLOP/s",
          "% of sgemm", "goal", "", "losses apart")
-    line(*["---"] * 13)
+    line(*["---"] * 15)
     agree, notes, profiles = True, set(), []
     for name, (rows, inputs, units, classes, trials, goal, measured) in WORKS.items():
-        seconds = {"ours": [], "sklearn": [], "torch": []}
+        seconds = {"ours": [], "float32": [], "sklearn": [], "torch": [], "torch_bf16": []}
         sgemm, apart = [], 0.0
         bench.ours(name, "--dump", bench.folder, trials=PEERS)
         for _ in range(bench.repetitions):
             sgemm.append(bench.run([bench.driver, "--sgemm", "1024"]))
             ours = bench.ours(name)
+            seconds["float32"].append(bench.ours(name, "--precision", "highest")["seconds"] / (trials * ours["rows"]))
             # the peers' trials: rates depend on how many there are
             same = bench.ours(name, trials=PEERS)["losses"]
             seconds["ours"].append(ours["seconds"] / (trials * ours["rows"]))
-            for library in ("sklearn", "torch"):
+            for library in ("sklearn", "torch", "torch_bf16"):
                 theirs = bench.peer(library, name)
                 seconds[library].append(theirs["seconds"] / (PEERS * theirs["rows"]))
-                apart = max([apart] + [abs(a[-1] - b[-1]) for a, b in zip(same, theirs["losses"])])
+                if library != "torch_bf16":
+                    apart = max([apart] + [abs(a[-1] - b[-1]) for a, b in zip(same, theirs["losses"])])
                 notes.add(theirs["provider"])
         cost = {side: statistics.median(values) for side, values in seconds.items()}
-        ratio = min(cost["sklearn"], cost["torch"]) / cost["ours"]
+        ratio = min(cost["sklearn"], cost["torch"], cost["torch_bf16"]) / cost["ours"]
         rate = operations(inputs, units, classes)[1] / cost["ours"]
         share = 100 * rate / statistics.median(x["flops"] for x in sgemm)
         agree = agree and apart <= TOLERANCE
@@ -129,13 +131,14 @@ def against_peers(bench):
         goals.least(f"{name}, cohort of {trials}: trial-samples a CPU second in the better library's", goal, ratio, " times", why, digits=1)
         if measured:
             goals.least(f"{name}, cohort of {trials}: FLOP/s of the products' operations in sgemm's", 85, share, " %", why, digits=1)
-        line(name, trials, *(f"{1e9 * cost[side]:.1f}" for side in ("ours", "sklearn", "torch")), f"{ratio:.1f}", goal,
+        line(name, trials, *(f"{1e9 * cost[side]:.1f}" for side in ("ours", "float32", "sklearn", "torch", "torch_bf16")), f"{ratio:.1f}", goal,
              judge(ratio, goal), f"{rate / 1e9:.1f}", f"{share:.0f}", 85 if measured else "",
              judge(share, 85 if measured else None), f"{apart:.0e}")
         notes.add(f"ours {ours['provider']}")
         notes.add(sgemm[0]["provider"])
     print(f"\n{', '.join(sorted(notes))}; {PEERS} trials of each work were trained by the peers, "
-          f"one epoch from the same weights over the same batches (losses may differ by {TOLERANCE}).")
+          f"one epoch from the same weights over the same batches (losses may differ by {TOLERANCE}; PyTorch's in bfloat16 are not compared). "
+          "float32: ours with precision highest.")
     print("\nWhere the time goes, nanoseconds of CPU time a trial-sample, one run each.\n")
     line("work", "ns", "of it")
     line(*["---"] * 3)

@@ -33,6 +33,7 @@ typedef struct Options
 	uint32_t rows, inputs, classes; /* of a synthetic table */
 	int units, narrow; /* widths are spread from narrow to units where narrow is given */
 	int trials, epochs, batch, validation, alone, sgemm, profile, layers;
+	bool float32; /* products in float32 throughout */
 	double dropout;
 } Options;
 
@@ -391,8 +392,12 @@ timed_provider(const HbProvider *provider)
 static void
 parse(int argc, char **argv, Options *options)
 {
-	*options = (Options){
-		.trials = 1, .layers = 1, .epochs = 1, .batch = 128, .validation = 128, .optimizer = "momentum"};
+	*options = (Options){.trials = 1,
+						 .layers = 1,
+						 .epochs = 1,
+						 .batch = 128,
+						 .validation = 128,
+						 .optimizer = "momentum"};
 	for (int i = 1; i + 1 < argc; i += 2)
 	{
 		const char *name = argv[i], *value = argv[i + 1];
@@ -409,6 +414,8 @@ parse(int argc, char **argv, Options *options)
 			sscanf(value, "%u,%u,%u", &options->rows, &options->inputs, &options->classes);
 		else if (strcmp(name, "--units") == 0)
 			options->units = atoi(value);
+		else if (strcmp(name, "--precision") == 0)
+			options->float32 = strcmp(value, "highest") == 0;
 		else if (strcmp(name, "--layers") == 0)
 			options->layers = atoi(value);
 		else if (strcmp(name, "--trials") == 0)
@@ -459,7 +466,8 @@ make_trials(const Options *options, const HbFamily *family, const HbDataset *dat
 		if (options->units)
 			set_params(family, dataset, trials[i].params, "optimizer", optimizer, "learning_rate",
 					   rate, "l2", 0.0, "schedule", 0.0, "batch_size", (double) options->batch,
-					   "layers", (double) options->layers, "units", units, "dropout", options->dropout, NULL);
+					   "layers", (double) options->layers, "units", units, "dropout",
+					   options->dropout, NULL);
 		else
 			set_params(family, dataset, trials[i].params, "optimizer", optimizer, "learning_rate",
 					   rate, "l2", 0.0, "schedule", 0.0, "batch_size", (double) options->batch,
@@ -573,7 +581,8 @@ main(int argc, char **argv)
 	dataset = options.images ? image_dataset(&options) : table_dataset(&options);
 	dataset = in_huge_pages(&dataset);
 	family = hb_family_find(options.units ? "mlp" : "linear");
-	provider = options.provider ? hb_provider_find(options.provider) : hb_provider_best(false);
+	provider =
+		options.provider ? hb_provider_find(options.provider) : hb_provider_best(options.float32);
 	if (provider == NULL)
 		stop("no such provider here");
 	if (options.profile)

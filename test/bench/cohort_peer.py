@@ -1,6 +1,8 @@
 """Trains the same trials in another library, one at a time, from a matrix in memory, on one thread.
 
-    cohort_peer.py LIBRARY FOLDER INPUTS UNITS CLASSES TRIALS EPOCHS BATCH     LIBRARY: torch, sklearn
+    cohort_peer.py LIBRARY FOLDER INPUTS UNITS CLASSES TRIALS EPOCHS BATCH     LIBRARY: torch, torch_bf16, sklearn
+
+torch_bf16 is PyTorch with set_float32_matmul_precision("medium"), which lets it multiply in bfloat16 where the processor can.
 
 Reads what cohort_bench --dump wrote: the same rows, batches, learning rates and initial weights.  The
 rows of each epoch are put in order before the clock starts, so that a mini-batch is a view: the peer pays for
@@ -70,6 +72,12 @@ class Torch:
         return total / count
 
 
+class TorchBf16(Torch):
+    def __init__(self):
+        super().__init__()
+        self.torch.set_float32_matmul_precision("medium")
+
+
 class Sklearn:
     def __init__(self):
         import sklearn
@@ -99,7 +107,7 @@ class Sklearn:
 
 def main():
     folder, inputs, units, classes, trials, epochs, batch = sys.argv[2], *map(int, sys.argv[3:9])
-    library = {"torch": Torch, "sklearn": Sklearn}[sys.argv[1]]()
+    library = {"torch": Torch, "torch_bf16": TorchBf16, "sklearn": Sklearn}[sys.argv[1]]()
     sizes = [inputs] + ([units] if units else []) + [classes]
     x = numpy.fromfile(folder + "/x.f32", numpy.float32).reshape(-1, inputs)
     y = numpy.fromfile(folder + "/labels.u32", numpy.uint32)
