@@ -77,7 +77,8 @@ src/compute/%.o: CFLAGS += -fno-math-errno
 ifeq ($(shell uname -m),x86_64)
 AVX2_FLAGS := -mavx2 -mfma
 AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
-AMX_FLAGS := $(AVX512_FLAGS) -mbmi2 -mavx512bf16 -mamx-tile -mamx-bf16
+# Compilers before gcc 11 know no AMX: then its provider is never available.
+AMX_FLAGS := $(AVX512_FLAGS) $(shell $(CC) -mamx-tile -mamx-bf16 -E -x c /dev/null >/dev/null 2>&1 && echo -mamx-tile -mamx-bf16)
 endif
 src/compute/%_avx2.o: CFLAGS += $(AVX2_FLAGS)
 src/compute/%_avx512.o: CFLAGS += $(AVX512_FLAGS)

@@ -2,19 +2,19 @@
  * product_amx.c - the matrix product for processors with tiles of bfloat16 (Intel AMX)
  *
  * A float is the sum of two bfloat16 numbers to 16 bits: high is the nearest one, low the nearest to what is left.
- * A product is three of them, low x high, high x high and high x low, each added up in float32 (Henry, Tang and
- * Heinecke, Leveraging the bfloat16 Artificial Intelligence Datatype for Higher-Precision Computations, ARITH 2019).
- * low x low, which is left out, and what the two numbers lose are 2^-16 of a term at most: between TF32 (2^-11) and
- * float32 (2^-24), and what PyTorch calls float32_matmul_precision "high".  The tiles multiply sixteen times as fast as
- * AVX-512, so three products are five times as fast as the one in float32.
+ * A product is three of them, low x high, high x high and high x low, added up in float32 (Henry, Tang and Heinecke,
+ * Leveraging the bfloat16 Artificial Intelligence Datatype for Higher-Precision Computations, ARITH 2019).
+ * low x low, which is left out, and what the two numbers lose are together less than 2^-15 of a term: between TF32
+ * (2^-11) and float32 (2^-24), and what PyTorch calls float32_matmul_precision "high".  The tiles multiply sixteen times
+ * as fast as AVX-512, so three products are five times as fast as the one in float32.
  *
  * Both operands are laid out as tiles of 16 lines (rows of A, columns of B) and 32 terms, the high ones followed by
- * the low ones.  Terms are added in the order of k, 32 at a time, whatever the shape: an element's bits do not
- * depend on the product it is computed in.
+ * the low ones.  Terms are added in an order that k alone decides, 32 at a time: an element's bits do not depend on the
+ * shape of the product it is computed in.  Infinities, and what rounds to one, become NaN.
  */
 #include "compute/kernels.h"
 
-#ifdef HB_HAVE_X86_KERNELS
+#if defined(HB_HAVE_X86_KERNELS) && defined(__AMX_BF16__)
 
 #include <cpuid.h>
 #include <string.h>
@@ -27,9 +27,12 @@
 #define TERMS 32
 #define TILE_BYTES 1024
 #define PAIR_BYTES (2 * TILE_BYTES) /* high and low */
+_Static_assert(HB_AMX_DEPTH == 32 && HB_AMX_ROWS == 32, "two lines of tiles, a pair along k");
+
 #define DEPTH 32 /* pairs of tiles along k at a time: their sums stay in C meanwhile */
 #define NEAR 8   /* pairs of tiles that stay in the first-level cache while others pass by */
-#define HELD ((size_t) 256) /* pairs of tiles of an operand laid out at a time: half a megabyte */
+/* Pairs of tiles of an operand laid out at a time, half a megabyte; one that needs more, or has more terms than DEPTH pairs, is not held. */
+#define HELD ((size_t) 256)
 
 /* One thread of a process multiplies. */
 static unsigned char left_tiles[HELD * PAIR_BYTES] __attribute__((aligned(64)));
@@ -60,7 +63,7 @@ split_pairs(__m512 x0, __m512 x1, __m512i *high, __m512i *low)
 static inline __mmask16
 first_of(size_t n)
 {
-	return (__mmask16) _bzhi_u32(0xffff, (unsigned) n);
+	return n < LINES ? (__mmask16) ((1u << n) - 1) : 0xffff;
 }
 
 /* Vector i is where vectors of n floats step apart begin, empty from count on. */
@@ -180,20 +183,20 @@ typedef struct Block
 	bool resume;  /* C holds what came before */
 	float *c[4];  /* row by row */
 	size_t c_row[4];
-	const unsigned char
-		*ahead; /* what comes nearer meanwhile: two pieces, a pair along k so many bytes of each */
+	/* what comes nearer meanwhile, addresses that may lie beyond the end: two pieces, a pair along k so many bytes of each */
+	uintptr_t ahead;
 	size_t ahead_line; /* bytes from the one to the other */
 	size_t ahead_bytes;
 } Block;
 
 /* Keeps the third-level cache busy while the tiles are. */
-static inline const unsigned char *
-ask_ahead(const Block *t, const unsigned char *ahead)
+static inline uintptr_t
+ask_ahead(const Block *t, uintptr_t ahead)
 {
 	for (size_t at = 0; at < t->ahead_bytes; at += 64)
 	{
-		_mm_prefetch((const char *) ahead + at, _MM_HINT_T1);
-		_mm_prefetch((const char *) ahead + t->ahead_line + at, _MM_HINT_T1);
+		_mm_prefetch((const char *) (ahead + at), _MM_HINT_T1);
+		_mm_prefetch((const char *) (ahead + t->ahead_line + at), _MM_HINT_T1);
 	}
 	return ahead + t->ahead_bytes;
 }
@@ -214,12 +217,12 @@ ask_ahead(const Block *t, const unsigned char *ahead)
 static void
 block_2_2(const Block *t)
 {
-	const unsigned char *ahead = t->ahead;
+	uintptr_t ahead = t->ahead;
 	BLOCK_START
 
 	START(0)
-	START(1) START(2)
-		START(3) for (size_t l = t->depth; l > 0; l--, a += PAIR_BYTES, b += PAIR_BYTES)
+	START(1)
+	START(2) START(3) for (size_t l = t->depth; l > 0; l--, a += PAIR_BYTES, b += PAIR_BYTES)
 	{
 		_tile_loadd(4, A(0) + LOW, 64);
 		_tile_loadd(6, B(0), 64);
@@ -276,8 +279,8 @@ block_1_4(const Block *t)
 	BLOCK_START
 
 	START(0)
-	START(1) START(2)
-		START(3) for (size_t l = t->depth; l > 0; l--, a += PAIR_BYTES, b += PAIR_BYTES)
+	START(1)
+	START(2) START(3) for (size_t l = t->depth; l > 0; l--, a += PAIR_BYTES, b += PAIR_BYTES)
 	{
 		_tile_loadd(4, A(0) + LOW, 64);
 		_tile_loadd(6, B(0), 64);
@@ -442,9 +445,11 @@ set_ahead(const Part *part, Block *t, size_t r, size_t next)
 {
 	size_t share = PAIR_BYTES / ((part->rows + 1) / 2) / 64 * 64;
 
-	t->ahead = t->b + next + r / 2 * share * t->depth;
-	t->ahead_line = t->b_line;
 	t->ahead_bytes = part->p->packed ? share : 0;
+	if (!part->p->packed)
+		return;
+	t->ahead = (uintptr_t) t->b + next + r / 2 * share * t->depth;
+	t->ahead_line = t->b_line;
 }
 
 /* Lines of rows first: their tiles are laid out where the part has none, and multiplied by all columns'. */
@@ -505,8 +510,9 @@ multiply_by_columns(const Part *part, Block *t, size_t l)
 	for (size_t c = 0, columns; c < part->columns; c += columns)
 	{
 		columns = at_most(part->columns - c, step);
-		t->b = b + c * t->b_line;
-		if (part->b == NULL)
+		if (part->b != NULL)
+			t->b = b + c * t->b_line;
+		else
 		{
 			lay_out_right(part->p, part->j + c * LINES, columns * LINES, part->l + l * TERMS,
 						  terms_of(part, l, t->depth), near_tiles);
@@ -544,8 +550,21 @@ multiply_part(const Part *part)
 	}
 }
 
-/* What the static tiles hold of the last product. */
-static const float *held_left, *held_right;
+/* The operand that static tiles hold whole, for products to come that have it again. */
+typedef struct Held
+{
+	const float *at;
+	size_t lines;
+	size_t terms;
+} Held;
+
+static Held held_left, held_right;
+
+static bool
+holds(const Held *held, const float *at, size_t lines, size_t terms)
+{
+	return held->at == at && held->lines == lines && held->terms == terms;
+}
 
 /* Rows of a part's columns: all at once where they are laid out as they come, else as many as are held. */
 static void
@@ -559,11 +578,11 @@ multiply_rows(const HbProduct *p, Part *part, bool hold)
 		size_t lines = at_most(p->m - i, most);
 		bool all = lines == p->m && terms == p->k;
 
-		if (hold && !(p->reuse_a == HB_AGAIN && all && held_left == p->a))
+		if (hold && !(p->reuse_a == HB_AGAIN && holds(&held_left, p->a, p->m, p->k)))
 		{
 			lay_out(p->a + i * p->a_row + part->l * p->a_col, p->a_row, p->a_col, lines, terms,
 					false, left_tiles);
-			held_left = all ? p->a : NULL;
+			held_left = (Held){all ? p->a : NULL, p->m, p->k};
 		}
 		part->a = hold ? left_tiles : NULL;
 		part->i = i;
@@ -583,10 +602,10 @@ multiply_held(const HbProduct *p, Part *part)
 		size_t lines = at_most(p->n - j, most);
 		bool all = lines == p->n && terms == p->k;
 
-		if (!(p->reuse_b == HB_AGAIN && all && held_right == p->b))
+		if (!(p->reuse_b == HB_AGAIN && holds(&held_right, p->b, p->n, p->k)))
 		{
 			lay_out_right(p, j, lines, part->l, terms, right_tiles);
-			held_right = all ? p->b : NULL;
+			held_right = (Held){all ? p->b : NULL, p->n, p->k};
 		}
 		part->b = right_tiles;
 		part->b_line = part->depth * PAIR_BYTES;
@@ -615,7 +634,7 @@ multiply_terms(const HbProduct *p, size_t l)
 		multiply_rows(p, &part, true);
 }
 
-/* Of the one thread that multiplies. */
+/* Of the one thread that multiplies; nobody else in the process sets or releases them. */
 static bool tiles_set;
 
 static void
@@ -634,6 +653,7 @@ set_tiles(void)
 		config.row_bytes[i] = 64, config.rows[i] = LINES;
 	WRITTEN(&config);
 	_tile_loadconfig(&config);
+	WRITTEN(&config);
 	tiles_set = true;
 }
 
@@ -646,10 +666,9 @@ hb_amx_product(const HbProduct *p)
 		multiply_terms(p, l);
 }
 
-/* In cpuid.h under other names with each compiler. */
-#define CPUID_7_AMX_BF16 (1u << 22)    /* edx */
-#define CPUID_7_AMX_TILE (1u << 24)    /* edx */
-#define CPUID_71_AVX512_BF16 (1u << 5) /* eax */
+/* In cpuid.h under other names with each compiler: edx of leaf 7. */
+#define CPUID_AMX_BF16 (1u << 22)
+#define CPUID_AMX_TILE (1u << 24)
 
 /* Linux gives a process the tiles when it asks for them. */
 #define ARCH_REQ_XCOMP_PERM 0x1023
@@ -660,10 +679,30 @@ hb_amx_available(void)
 {
 	unsigned a, b, c, d;
 
-	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & CPUID_7_AMX_BF16) &&
-		   (d & CPUID_7_AMX_TILE) && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
-		   (a & CPUID_71_AVX512_BF16) &&
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & CPUID_AMX_BF16) &&
+		   (d & CPUID_AMX_TILE) &&
 		   syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
+
+#elif defined(HB_HAVE_X86_KERNELS)
+
+/* A compiler that knows no AMX: its provider is never available, so that nothing else here is called. */
+bool
+hb_amx_available(void)
+{
+	return false;
+}
+
+void
+hb_amx_product(const HbProduct *p)
+{
+	(void) p;
+}
+
+void
+hb_amx_pack(const float *x, size_t row, size_t column, size_t k, size_t n, float *out)
+{
+	(void) x, (void) row, (void) column, (void) k, (void) n, (void) out;
 }
 
 #else

@@ -10,8 +10,8 @@
  * every operation vectorises over samples.  Strides and ld are multiples of HB_PAD; columns beyond
  * the real count hold values of no meaning that nothing ever sums up.
  *
- * Every provider but openblas adds up a product's terms in the order of k, one accumulator an element, so
- * that an element's bits do not depend on the shape of the product it is computed in.
+ * Every provider but openblas adds up a product's terms in an order that depends on k alone (amx 32 at a time, the
+ * others one by one), so that an element's bits do not depend on the shape of the product it is computed in.
  */
 #ifndef HB_PROVIDER_H
 #define HB_PROVIDER_H
@@ -34,7 +34,10 @@ typedef float hb_real;
 #define HB_DRAW_BLOCKS 16
 #define HB_NARROW 24 /* units of a layer whose products are narrow are fewer */
 
-/* Whether an operand is rearranged for one product or for several, one after another, between which it does not change. */
+/*
+ * Whether an operand is rearranged for one product or for several.  HB_AGAIN promises that it has not changed since a
+ * product that was HB_FIRST or HB_AGAIN of the same one, and that no other of that side was held since.
+ */
 typedef enum HbReuse
 {
 	HB_ONCE,
@@ -58,11 +61,14 @@ typedef struct HbProduct
 	hb_real *c; /* row-major */
 	size_t c_row;
 	const hb_real *bias; /* NULL: none */
-	bool
-		packed; /* b is what hb_pack_* made for this provider; b_row, b_width and b_panel do not count */
-	size_t
-		turned; /* not 0: element (l, j) of B at b[j * b_row + l], 0 for j from this on; where the provider turns */
-	HbReuse reuse_a; /* a hint, as ahead */
+	/* b is what hb_pack_* made for this provider; b_row, b_width and b_panel do not count */
+	bool packed;
+	/*
+	 * not 0: element (l, j) of B is at b[j * b_row + l], and 0 for j from this on, of which n has less than HB_PAD; only
+	 * where the provider turns
+	 */
+	size_t turned;
+	HbReuse reuse_a;
 	HbReuse reuse_b;
 	/*
 	 * m or k is small whatever is computed together, so that rearranging operands would cost more than it saves; as
@@ -146,13 +152,16 @@ typedef struct HbProvider
 	size_t depth; /* a packed matrix's k is rounded up to a multiple of this; 0: 1 */
 	size_t rows;  /* a multiple of this many rows of C is what product() likes; 0: any */
 	bool turns;   /* product() takes a B that lies turned */
-	bool reduced; /* product() loses up to 2^-16 of a term, not 2^-24 */
+	bool reduced; /* product() loses up to 2^-15 of a term, not 2^-24 */
 	bool (*available)(void);
 	const char *(*version)(void);     /* of the library behind it; "" where there is none */
 	const char *(*kernel_name)(void); /* as chosen at run time; NULL: kernel */
 
 	void (*product)(const HbProduct *product);
-	/* B(l, j) = x[l * row + j * column], one of them 1, in a form of its own for product(); NULL: panels of floats */
+	/*
+	 * B(l, j) = x[l * row + j * column], one of them 1, in a form of its own for product(); out is aligned to 64 bytes.
+	 * NULL: panels of floats
+	 */
 	void (*pack)(const float *x, size_t row, size_t column, size_t k, size_t n, hb_real *out);
 	/* to[j][i] = from[i][j] for i < rows, j < cols; to's columns up to a multiple of HB_PAD are zeroed */
 	void (*transpose)(const hb_real *from, size_t rows, size_t cols, size_t from_row, hb_real *to,

@@ -84,8 +84,8 @@ propagate(HbWorkspace *ws, const HbNetwork *network, uint32_t l, size_t n, const
 {
 	const HbLayer *layer = &network->layer[l];
 	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD, ld = ws->ld;
-	size_t step =
-		ws->provider->rows && layer->units >= HB_NARROW ? ws->provider->rows : PROPAGATE_ROWS;
+	bool narrow = layer->units < HB_NARROW;
+	size_t step = ws->provider->rows && !narrow ? ws->provider->rows : PROPAGATE_ROWS;
 	size_t rows = PROPAGATE_BYTES / (ld * sizeof(hb_real)) / step * step;
 
 	rows = rows > 0 ? rows : step;
@@ -103,8 +103,8 @@ propagate(HbWorkspace *ws, const HbNetwork *network, uint32_t l, size_t n, const
 							 .b_width = columns,
 							 .c = below + i * ld,
 							 .c_row = ld,
-							 .narrow =
-								 layer->units<HB_NARROW, .reuse_b = i> 0 ? HB_AGAIN : HB_FIRST};
+							 .narrow = narrow,
+							 .reuse_b = i ? HB_AGAIN : HB_FIRST};
 
 		ws->provider->product(&product);
 		hb_activate_back(ws, network, l - 1, dropout, pass, below, i * ld, count * ld);

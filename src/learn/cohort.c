@@ -17,9 +17,9 @@
 
 #define TILE_BATCHES 8
 #define TILE_BYTES ((size_t) 16 << 20)
-#define GROUP_BYTES                                                                                \
-	((size_t) 640 << 10) /* first-layer weights and state of a group, where a core has a megabyte */
-#define STREAM_BYTES ((size_t) 384 << 10) /* of the second-level cache: what passes by */
+/* First-layer weights and state of a group, where a core's second-level cache has a megabyte, and what passes by. */
+#define GROUP_BYTES ((size_t) 640 << 10)
+#define STREAM_BYTES ((size_t) 384 << 10)
 #define GROUP_ROWS 256
 #define EVALUATION_BATCH 128 /* scores of one stay in the first-level cache */
 #define EVALUATION_BATCHES 4
@@ -190,14 +190,17 @@ start_member(HbCohort *cohort, HbMember *member, HbStatus *status)
 	return true;
 }
 
-/* What a group may take of this core's second-level cache.  Results do not depend on how trials are grouped. */
+/*
+ * What a group may take of this core's second-level cache.  Results do not depend on how trials are grouped where
+ * kernels are ours; a library's may, so that it has groups of one size everywhere.
+ */
 static size_t
-group_bytes(void)
+group_bytes(const HbProvider *provider)
 {
 #ifdef _SC_LEVEL2_CACHE_SIZE
 	long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
 
-	if (cache > 0 && (size_t) cache > GROUP_BYTES + STREAM_BYTES)
+	if (provider->panel > 0 && cache > 0 && (size_t) cache > GROUP_BYTES + STREAM_BYTES)
 		return (size_t) cache - STREAM_BYTES;
 #endif
 	return GROUP_BYTES;
@@ -213,8 +216,9 @@ start_members(HbCohort *cohort, HbStatus *status)
 			slots = cohort->members[i].training.optimizer->slots;
 	if (!alloc_first_layers(cohort, slots, status))
 		return false;
-	cohort->group_rows = group_bytes() / (cohort->stride * sizeof(hb_real) *
-										  (1 + slots + (cohort->contrast_lines > 0)));
+	cohort->group_rows =
+		group_bytes(cohort->provider) /
+		(cohort->stride * sizeof(hb_real) * (1 + slots + (cohort->contrast_lines > 0)));
 	if (cohort->group_rows > GROUP_ROWS)
 		cohort->group_rows = GROUP_ROWS;
 	for (int i = 0; i < cohort->nmembers; i++)

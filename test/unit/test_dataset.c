@@ -333,13 +333,13 @@ static void
 test_array_kernels(void)
 {
 	unsigned char bytes[1601];
-	float values[401], expected[1601], got[1601];
+	float values[400], expected[1601], got[1601];
 	const HbEncodeKernels *reference = NULL;
 
 	for (int i = 0; i < 1601; i++)
 		bytes[i] = (unsigned char) (i * 167 + i / 256);
-	hb_random_normals(3, HB_STREAM_SAMPLE, 1, values, 401);
-	values[7] = NAN, values[100] = INFINITY, values[399] = -INFINITY, values[400] = 1e30f;
+	hb_random_normals(3, HB_STREAM_SAMPLE, 1, values, 400);
+	values[7] = NAN, values[100] = INFINITY, values[398] = 1e30f, values[399] = -INFINITY;
 	memcpy(bytes + 1, values, 1600);
 	for (int k = 0; hb_encode_kernel_list[k] != NULL; k++)
 		reference = hb_encode_kernel_list[k];
