@@ -58,13 +58,12 @@ encode_number(const HbColumn *column, double value, float limit, float *out)
 		out[1] = isnan(value) ? 1.0f : 0.0f;
 }
 
+/* The one input that is not 0, as all are before. */
 static void
 encode_category(const HbColumn *column, uint32_t code, const uint16_t *remap, float *out)
 {
 	uint32_t levels = (uint32_t) column->levels;
 
-	for (uint32_t i = 0; i < column->input_width; i++)
-		out[i] = 0.0f;
 	if (remap && code != HB_CODE_NULL)
 		code = code < HB_MAX_LEVELS ? remap[code] : HB_CODE_OTHER;
 	if (code < levels)
@@ -95,9 +94,22 @@ encode_array(const HbEncodeKernels *kernels, const HbColumn *column, const unsig
 		out[column->length] = missing ? 1.0f : 0.0f;
 }
 
-void
-hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t padded)
+static bool
+has_categories(const HbEncoder *encoder)
 {
+	for (uint32_t c = 0; c < encoder->ncolumns; c++)
+		if (encoder->columns[c].kind == HB_COLUMN_CATEGORY)
+			return true;
+	return false;
+}
+
+/* With categories the whole row is zeroed at once: they are many narrow columns. */
+static inline void
+encode_row(const HbEncoder *encoder, bool categories, const void *record, float *out,
+		   uint32_t padded)
+{
+	if (categories)
+		memset(out, 0, encoder->inputs * sizeof(float));
 	for (uint32_t c = 0; c < encoder->ncolumns; c++)
 	{
 		const HbColumn *column = &encoder->columns[c];
@@ -131,6 +143,12 @@ hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t
 		out[i] = 0.0f;
 }
 
+void
+hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t padded)
+{
+	encode_row(encoder, has_categories(encoder), record, out, padded);
+}
+
 /* Rows are visited in random order; ask for a later one's first lines while this one is expanded. */
 #define PREFETCH_ROWS 8
 
@@ -148,13 +166,14 @@ hb_encode_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_
 			   float *out, uint32_t padded)
 {
 	uint32_t record_bytes = dataset->header->record_bytes;
+	bool categories = has_categories(encoder);
 
 	for (uint32_t i = 0; i < n; i++)
 	{
 		if (i + PREFETCH_ROWS < n)
 			prefetch_record(dataset->records + (size_t) rows[i + PREFETCH_ROWS] * record_bytes,
 							record_bytes);
-		hb_encode_row(encoder, dataset->records + (size_t) rows[i] * record_bytes,
-					  out + (size_t) i * padded, padded);
+		encode_row(encoder, categories, dataset->records + (size_t) rows[i] * record_bytes,
+				   out + (size_t) i * padded, padded);
 	}
 }

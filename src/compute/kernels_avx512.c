@@ -134,6 +134,7 @@ const HbProvider hb_provider_amx = {
 	.rows = HB_AMX_ROWS,
 	.turns = true,
 	.reduced = true,
+	.narrow = &hb_provider_avx512,
 	.available = amx_available,
 	.product = amx_product,
 	.pack = hb_amx_pack,

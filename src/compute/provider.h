@@ -153,6 +153,7 @@ typedef struct HbProvider
 	size_t rows;  /* a multiple of this many rows of C is what product() likes; 0: any */
 	bool turns;   /* product() takes a B that lies turned */
 	bool reduced; /* product() loses up to 2^-15 of a term, not 2^-24 */
+	const struct HbProvider *narrow; /* is faster where a trial is one unit or two; NULL: none */
 	bool (*available)(void);
 	const char *(*version)(void);     /* of the library behind it; "" where there is none */
 	const char *(*kernel_name)(void); /* as chosen at run time; NULL: kernel */

@@ -283,6 +283,16 @@ alloc_buffers(HbCohort *cohort, HbStatus *status)
 	return cohort->z0 && cohort->d0 && cohort->gradient && cohort->updates && cohort->evaluation_z0;
 }
 
+/* What a study's family and task decide, not what is trained together: results must not depend on that. */
+static void
+choose_provider(HbCohort *cohort)
+{
+	const HbShape *shape = &cohort->members[0].training.shape;
+
+	if (shape->layers == 1 && shape->units[0] <= 2 && cohort->provider->narrow != NULL)
+		cohort->provider = cohort->provider->narrow;
+}
+
 bool
 hb_cohort_open(const HbFamily *family, const HbTrainContext *context, const HbJob *job,
 			   HbCohort *cohort, HbStatus *status)
@@ -306,6 +316,7 @@ hb_cohort_open(const HbFamily *family, const HbTrainContext *context, const HbJo
 		return hb_fail(status, HB_ERR_PROTOCOL, "job has no trials or no rows to train on");
 	if (!configure_members(family, cohort, status))
 		return false;
+	choose_provider(cohort);
 	cohort->batch_size = cohort->members[0].training.batch_size;
 	cohort->steps_per_epoch = (cohort->rows_train + cohort->batch_size - 1) / cohort->batch_size;
 	if (cohort->batch_size > cohort->rows_train)
