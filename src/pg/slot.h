@@ -44,7 +44,7 @@ typedef struct HbSlot
 /* What a trainer needs to know at its start. */
 typedef struct HbTrainerSpec
 {
-	int data_fd;        /* sealed memfd */
+	int data_fd;           /* sealed memfd */
 	const char *device;    /* auto, cpu, cuda */
 	const char *precision; /* high, highest */
 	uint64 memory;         /* RLIMIT_AS, bytes */

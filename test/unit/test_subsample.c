@@ -24,8 +24,10 @@ static size_t
 weights(const HbFamily *family, const HbDataset *dataset, uint64_t rows, unsigned char *state)
 {
 	HbServer server = {.fd = -1, .dataset = dataset, .host = hb_host_malloc};
-	HbTrainContext context = {
-		.host = &server.host, .provider = hb_provider_best(false), .dataset = dataset, .tick = quiet};
+	HbTrainContext context = {.host = &server.host,
+							  .provider = hb_provider_best(false),
+							  .dataset = dataset,
+							  .tick = quiet};
 	HbJobTrial trials[2] = {{.number = 1}, {.number = 2}};
 	HbJob job = {.id = 1,
 				 .kind = HB_JOB_TRAIN,
