@@ -117,15 +117,6 @@ amx_available(void)
 	return avx512_available() && hb_amx_available();
 }
 
-static void
-amx_product(const HbProduct *product)
-{
-	if (product->narrow)
-		tile_product(product);
-	else
-		hb_amx_product(product);
-}
-
 const HbProvider hb_provider_amx = {
 	.name = "amx",
 	.kernel = "amx-bf16",
@@ -136,7 +127,7 @@ const HbProvider hb_provider_amx = {
 	.reduced = true,
 	.narrow = &hb_provider_avx512,
 	.available = amx_available,
-	.product = amx_product,
+	.product = hb_amx_product,
 	.pack = hb_amx_pack,
 	ELEMENTWISE,
 };

@@ -202,11 +202,14 @@ ask_ahead(const Block *t, uintptr_t ahead)
 }
 
 #define START(tile)                                                                                \
-	if (t->resume)                                                                                 \
-		_tile_loadd(tile, t->c[tile], t->c_row[tile]);                                             \
-	else                                                                                           \
-		_tile_zero(tile);
-#define FINISH(tile) _tile_stored(tile, t->c[tile], t->c_row[tile]);
+	do                                                                                             \
+	{                                                                                              \
+		if (t->resume)                                                                             \
+			_tile_loadd(tile, t->c[tile], t->c_row[tile]);                                         \
+		else                                                                                       \
+			_tile_zero(tile);                                                                      \
+	} while (0)
+#define FINISH(tile) _tile_stored(tile, t->c[tile], t->c_row[tile])
 #define A(line) (a + (line) *a_line)
 #define B(line) (b + (line) *b_line)
 #define LOW TILE_BYTES
@@ -220,9 +223,11 @@ block_2_2(const Block *t)
 	uintptr_t ahead = t->ahead;
 	BLOCK_START
 
-	START(0)
-	START(1)
-	START(2) START(3) for (size_t l = t->depth; l > 0; l--, a += PAIR_BYTES, b += PAIR_BYTES)
+	START(0);
+	START(1);
+	START(2);
+	START(3);
+	for (size_t l = t->depth; l > 0; l--, a += PAIR_BYTES, b += PAIR_BYTES)
 	{
 		_tile_loadd(4, A(0) + LOW, 64);
 		_tile_loadd(6, B(0), 64);
@@ -246,7 +251,10 @@ block_2_2(const Block *t)
 		_tile_dpbf16ps(2, 5, 6);
 		_tile_dpbf16ps(3, 5, 7);
 	}
-	FINISH(0) FINISH(1) FINISH(2) FINISH(3)
+	FINISH(0);
+	FINISH(1);
+	FINISH(2);
+	FINISH(3);
 }
 
 static void
@@ -254,7 +262,9 @@ block_2_1(const Block *t)
 {
 	BLOCK_START
 
-	START(0) START(1) for (size_t l = t->depth; l > 0; l--, a += PAIR_BYTES, b += PAIR_BYTES)
+	START(0);
+	START(1);
+	for (size_t l = t->depth; l > 0; l--, a += PAIR_BYTES, b += PAIR_BYTES)
 	{
 		_tile_loadd(4, A(0) + LOW, 64);
 		_tile_loadd(5, A(1) + LOW, 64);
@@ -269,7 +279,8 @@ block_2_1(const Block *t)
 		_tile_dpbf16ps(0, 4, 7);
 		_tile_dpbf16ps(1, 5, 7);
 	}
-	FINISH(0) FINISH(1)
+	FINISH(0);
+	FINISH(1);
 }
 
 /* One line of tiles: four of C hide the latency of a sum. */
@@ -278,9 +289,11 @@ block_1_4(const Block *t)
 {
 	BLOCK_START
 
-	START(0)
-	START(1)
-	START(2) START(3) for (size_t l = t->depth; l > 0; l--, a += PAIR_BYTES, b += PAIR_BYTES)
+	START(0);
+	START(1);
+	START(2);
+	START(3);
+	for (size_t l = t->depth; l > 0; l--, a += PAIR_BYTES, b += PAIR_BYTES)
 	{
 		_tile_loadd(4, A(0) + LOW, 64);
 		_tile_loadd(6, B(0), 64);
@@ -309,7 +322,10 @@ block_1_4(const Block *t)
 		_tile_loadd(7, B(3) + LOW, 64);
 		_tile_dpbf16ps(3, 5, 7);
 	}
-	FINISH(0) FINISH(1) FINISH(2) FINISH(3)
+	FINISH(0);
+	FINISH(1);
+	FINISH(2);
+	FINISH(3);
 }
 
 static void
@@ -317,7 +333,7 @@ block_1_1(const Block *t)
 {
 	BLOCK_START
 
-	START(0)
+	START(0);
 	for (size_t l = t->depth; l > 0; l--, a += PAIR_BYTES, b += PAIR_BYTES)
 	{
 		_tile_loadd(4, A(0) + LOW, 64);
@@ -328,7 +344,7 @@ block_1_1(const Block *t)
 		_tile_dpbf16ps(0, 5, 6);
 		_tile_dpbf16ps(0, 5, 7);
 	}
-	FINISH(0)
+	FINISH(0);
 }
 
 /*

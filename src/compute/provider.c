@@ -58,6 +58,14 @@ hb_provider_kernels(void)
 	return &hb_provider_reference;
 }
 
+#define NARROW_UNITS 24 /* layers of fewer have narrow products */
+
+const HbProvider *
+hb_provider_for_layer(const HbProvider *provider, size_t units)
+{
+	return units < NARROW_UNITS && provider->narrow != NULL ? provider->narrow : provider;
+}
+
 const char *
 hb_provider_kernel_name(const HbProvider *provider)
 {

@@ -32,7 +32,6 @@ typedef float hb_real;
 #define HB_PAD 16   /* strides are multiples of this many elements */
 #define HB_PANEL 32 /* columns of a packed panel */
 #define HB_DRAW_BLOCKS 16
-#define HB_NARROW 24 /* units of a layer whose products are narrow are fewer */
 
 /*
  * Whether an operand is rearranged for one product or for several.  HB_AGAIN promises that it has not changed since a
@@ -70,11 +69,6 @@ typedef struct HbProduct
 	size_t turned;
 	HbReuse reuse_a;
 	HbReuse reuse_b;
-	/*
-	 * m or k is small whatever is computed together, so that rearranging operands would cost more than it saves; as
-	 * a provider may then choose another kernel, what is computed together must agree in it
-	 */
-	bool narrow;
 	/* what the caller will touch next: rows of c_row's count, ahead_row elements apart, as wide as C; a hint, or NULL */
 	const hb_real *ahead[2];
 	size_t ahead_row;
@@ -153,7 +147,11 @@ typedef struct HbProvider
 	size_t rows;  /* a multiple of this many rows of C is what product() likes; 0: any */
 	bool turns;   /* product() takes a B that lies turned */
 	bool reduced; /* product() loses up to 2^-15 of a term, not 2^-24 */
-	const struct HbProvider *narrow; /* is faster where a trial is one unit or two; NULL: none */
+	/*
+	 * is faster where m or k is small whatever is computed together, since rearranging operands costs more than it
+	 * saves; what is computed together must agree in it.  NULL: none
+	 */
+	const struct HbProvider *narrow;
 	bool (*available)(void);
 	const char *(*version)(void);     /* of the library behind it; "" where there is none */
 	const char *(*kernel_name)(void); /* as chosen at run time; NULL: kernel */
@@ -203,6 +201,9 @@ extern const HbProvider *hb_provider_kernels(void);
 
 /* The fastest of all that are linked in, or of those whose products are float32's throughout. */
 extern const HbProvider *hb_provider_best(bool float32);
+
+/* For the products of one layer of so many units. */
+extern const HbProvider *hb_provider_for_layer(const HbProvider *provider, size_t units);
 
 extern const char *hb_provider_kernel_name(const HbProvider *provider);
 

@@ -37,12 +37,13 @@ static void
 update_weights(HbWorkspace *ws, HbLayer *layer, const hb_real *d, size_t n, const hb_real *input,
 			   HbUpdate *update)
 {
-	bool narrow = layer->units < HB_NARROW, turns = ws->provider->turns && !narrow;
+	const HbProvider *provider = hb_provider_for_layer(ws->provider, layer->units);
+	bool turns = provider->turns;
 	size_t row = turns ? ws->ld : hb_stride(layer->inputs);
 	size_t columns = (layer->inputs + HB_PAD - 1) / HB_PAD * HB_PAD;
 
 	if (!turns)
-		ws->provider->transpose(input, layer->inputs, n, ws->ld, ws->transposed, row);
+		provider->transpose(input, layer->inputs, n, ws->ld, ws->transposed, row);
 	for (size_t j = 0; j < columns; j += HB_GRADIENT_COLUMNS)
 	{
 		size_t count = columns - j < HB_GRADIENT_COLUMNS ? columns - j : HB_GRADIENT_COLUMNS;
@@ -56,12 +57,11 @@ update_weights(HbWorkspace *ws, HbLayer *layer, const hb_real *d, size_t n, cons
 							 .b_row = row,
 							 .b_width = count,
 							 .turned = turns ? layer->inputs - j : 0,
-							 .narrow = narrow,
 							 .c = ws->gradient,
 							 .c_row = HB_GRADIENT_COLUMNS,
 							 .reuse_a = j > 0 ? HB_AGAIN : HB_FIRST};
 
-		ws->provider->product(&product);
+		provider->product(&product);
 		hb_update_block(layer, j, update);
 		update->cols = count;
 		update->g = ws->gradient;
@@ -84,8 +84,8 @@ propagate(HbWorkspace *ws, const HbNetwork *network, uint32_t l, size_t n, const
 {
 	const HbLayer *layer = &network->layer[l];
 	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD, ld = ws->ld;
-	bool narrow = layer->units < HB_NARROW;
-	size_t step = ws->provider->rows && !narrow ? ws->provider->rows : PROPAGATE_ROWS;
+	const HbProvider *provider = hb_provider_for_layer(ws->provider, layer->units);
+	size_t step = provider->rows ? provider->rows : PROPAGATE_ROWS;
 	size_t rows = PROPAGATE_BYTES / (ld * sizeof(hb_real)) / step * step;
 
 	rows = rows > 0 ? rows : step;
@@ -103,10 +103,9 @@ propagate(HbWorkspace *ws, const HbNetwork *network, uint32_t l, size_t n, const
 							 .b_width = columns,
 							 .c = below + i * ld,
 							 .c_row = ld,
-							 .narrow = narrow,
 							 .reuse_b = i ? HB_AGAIN : HB_FIRST};
 
-		ws->provider->product(&product);
+		provider->product(&product);
 		hb_activate_back(ws, network, l - 1, dropout, pass, below, i * ld, count * ld);
 		ws->provider->row_sums(below + i * ld, count, n, ld, ws->sums + i);
 	}

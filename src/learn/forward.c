@@ -157,12 +157,11 @@ hb_forward(HbWorkspace *ws, const HbNetwork *network, size_t n, hb_real *z0,
 							 .b_width = columns,
 							 .c = ws->z[l],
 							 .c_row = ws->ld,
-							 .bias = layer->b,
-							 .narrow = layer->units < HB_NARROW};
+							 .bias = layer->b};
 
 		activate_layer(ws, network, l - 1, dropout, pass);
 		product.b = pass->h[l - 1];
-		ws->provider->product(&product);
+		hb_provider_for_layer(ws->provider, layer->units)->product(&product);
 		pass->z[l] = ws->z[l];
 	}
 	return pass->z[network->shape.layers - 1];
