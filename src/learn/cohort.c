@@ -190,17 +190,14 @@ start_member(HbCohort *cohort, HbMember *member, HbStatus *status)
 	return true;
 }
 
-/*
- * What a group may take of this core's second-level cache.  Results do not depend on how trials are grouped where
- * kernels are ours; a library's may, so that it has groups of one size everywhere.
- */
+/* What a group may take of this core's second-level cache. */
 static size_t
-group_bytes(const HbProvider *provider)
+group_bytes(void)
 {
 #ifdef _SC_LEVEL2_CACHE_SIZE
 	long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
 
-	if (provider->panel > 0 && cache > 0 && (size_t) cache > GROUP_BYTES + STREAM_BYTES)
+	if (cache > 0 && (size_t) cache > GROUP_BYTES + STREAM_BYTES)
 		return (size_t) cache - STREAM_BYTES;
 #endif
 	return GROUP_BYTES;
@@ -216,9 +213,8 @@ start_members(HbCohort *cohort, HbStatus *status)
 			slots = cohort->members[i].training.optimizer->slots;
 	if (!alloc_first_layers(cohort, slots, status))
 		return false;
-	cohort->group_rows =
-		group_bytes(cohort->provider) /
-		(cohort->stride * sizeof(hb_real) * (1 + slots + (cohort->contrast_lines > 0)));
+	cohort->group_rows = group_bytes() / (cohort->stride * sizeof(hb_real) *
+										  (1 + slots + (cohort->contrast_lines > 0)));
 	if (cohort->group_rows > GROUP_ROWS)
 		cohort->group_rows = GROUP_ROWS;
 	for (int i = 0; i < cohort->nmembers; i++)

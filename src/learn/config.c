@@ -64,17 +64,25 @@ hb_network_width(const HbFamily *family, const HbProblem *problem, const double 
 	return training.shape.units[0];
 }
 
+/* What is beside the products, in operations of theirs, as measured with kernels for AMX and AVX2. */
+#define UNIT_COST                                                                                  \
+	150.0 /* a unit's activation or loss, forward and back, and its part of laying out operands */
+#define UPDATE_COST 60.0 /* an update of a weight, for each state that the optimizer keeps */
+
 /* Two operations a weight forward and two for its gradient; below the first layer two more to propagate. */
 double
 hb_network_cost(const HbFamily *family, const HbProblem *problem, const double *params)
 {
 	HbTraining training;
-	double weights, first;
+	double weights, first, units = 0;
 
 	hb_network_configure(family, problem, params, &training);
 	weights = (double) hb_shape_weights(&training.shape);
 	first = (double) training.shape.units[0] * (problem->inputs + 1.0);
-	return 4.0 * first + 6.0 * (weights - first);
+	for (uint32_t l = 0; l < training.shape.layers; l++)
+		units += training.shape.units[l];
+	return 4.0 * first + 6.0 * (weights - first) + UNIT_COST * units +
+		   UPDATE_COST * training.optimizer->slots * weights / training.batch_size;
 }
 
 bool

@@ -12,6 +12,8 @@
 bool
 hb_next_group(const HbCohort *cohort, int first, HbGroup *group)
 {
+	bool alone;
+
 	while (first < cohort->nmembers && cohort->members[first].diverged)
 		first++;
 	if (first >= cohort->nmembers)
@@ -19,12 +21,14 @@ hb_next_group(const HbCohort *cohort, int first, HbGroup *group)
 	*group = (HbGroup){.first = first,
 					   .line = cohort->members[first].line,
 					   .baseline = cohort->members[first].baseline};
+	/* a library's sums may depend on the shape of a product, which must then be the trial's alone */
+	alone = cohort->provider->panel == 0;
 	for (int i = first; i < cohort->nmembers && !cohort->members[i].diverged; i++)
 	{
 		const HbMember *member = &cohort->members[i];
 
 		if (member->baseline != group->baseline ||
-			(group->count > 0 && group->lines + member->lines > cohort->group_rows))
+			(group->count > 0 && (alone || group->lines + member->lines > cohort->group_rows)))
 			break;
 		group->count++;
 		group->lines += member->lines;

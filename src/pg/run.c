@@ -26,8 +26,11 @@
 #include "pg/locks.h"
 #include "pg/run.h"
 
-#define HB_LATE_TRIALS 10    /* so many trials or fewer make a late rung */
-#define HB_DEFAULT_EPOCHS 10 /* of each training, where the resource is rows or folds */
+#define HB_CHUNK_COST                                                                              \
+	16e6 /* four operations a weight and sample: 16 MB of weights, and of each state */
+#define HB_CHUNK_OPERATIONS 1e12 /* seconds, on a fast core */
+#define HB_LATE_TRIALS 10        /* so many trials or fewer make a late rung */
+#define HB_DEFAULT_EPOCHS 10     /* of each training, where the resource is rows or folds */
 
 static HbRun *hb_current_run = NULL;
 
@@ -280,6 +283,18 @@ hb_run_decide(HbRun *run, const HbStage *stage)
 		hb_record_flush(run);
 }
 
+/*
+ * What a chunk may cost: no trainer holds more weights than that at once, and results are recorded now and then where a
+ * stage takes long.
+ */
+static double
+hb_chunk_cost(const HbRun *run, const HbStage *stage)
+{
+	double samples = hb_train_passes(run, stage) * (double) run->problem.rows_train;
+
+	return Min(HB_CHUNK_COST, HB_CHUNK_OPERATIONS / Max(samples, 1.0));
+}
+
 /* Trains one stage; false: the time limit came first. Chunks that are recorded already are left out. */
 static bool
 hb_run_stage(HbRun *run)
@@ -293,7 +308,8 @@ hb_run_stage(HbRun *run)
 	int j;
 
 	hb_status_init(&status);
-	if (!hb_cut_chunks(&hb_host_pg, &run->state, &run->stage, &chunks, &nchunks, &status))
+	if (!hb_cut_chunks(&hb_host_pg, &run->state, &run->stage, run->study->trainers,
+					   hb_chunk_cost(run, &run->stage), &chunks, &nchunks, &status))
 		hb_raise(&status);
 	works = palloc0(sizeof(HbWork) * Max(nchunks, 1));
 	for (i = 0; i < nchunks; i++)

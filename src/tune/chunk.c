@@ -1,20 +1,20 @@
 /*
  * chunk.c - cuts the trials of a stage into chunks that trainers take one at a time
  *
- * A chunk's weights, state and gradients should stay in the cache while it goes through a tile of rows, and a
- * late stage of few trials should still keep several trainers busy.  But each chunk gathers the rows anew, which costs
- * as much as the products of 16 or 32 columns do: chunks of fewer are larger parts of their cohort.  Where the cuts are depends on the stage
- * alone: a chunk of another shape may round differently in the last bit.
+ * Each chunk passes over the rows by itself, and reading and packing a row costs as much as the products of dozens of
+ * columns do: a chunk should be large.  But all trainers should have work until the stage ends.  So a stage whose trials
+ * have one batch size makes a chunk for each trainer, equal by longest processing time first (Graham, SIAM J. Appl.
+ * Math. 17, 1969); where there are several batch sizes, chunks are a fourth of that, so that trainers can even them out.
+ * A trial's result does not depend on the chunk that it is in.
  */
 #include "tune/scheduler.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-#define MAX_ROWS 256.0 /* rows of the first layer's weights, all trials of a chunk together */
-#define MIN_CHUNKS 8.0 /* a chunk is at most this part of its cohort's cost */
-#define FEW_ROWS 32.0  /* until it has so many rows */
-#define FEW_CHUNKS 4.0 /* it may be this part */
+#define UNEVEN_PARTS 4 /* chunks a trainer where cohorts differ */
 
+/* Trials of one batch size together, dearest first. */
 static int
 compare_trials(const void *a, const void *b)
 {
@@ -23,7 +23,18 @@ compare_trials(const void *a, const void *b)
 
 	if (x->batch_size != y->batch_size)
 		return x->batch_size < y->batch_size ? -1 : 1;
+	if (x->cost != y->cost)
+		return x->cost > y->cost ? -1 : 1;
 	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *) a;
+	int64_t y = *(const int64_t *) b;
+
+	return x < y ? -1 : x > y;
 }
 
 static int
@@ -48,48 +59,73 @@ cohort_end(const HbTrialView *const *trials, int start, int n)
 	return end;
 }
 
-/* Fills chunks from the trials of one cohort; returns how many there are now. */
+/* None is to cost more than share; where it would cost more than most, each is cut again into equal parts. */
 static int
-cut_cohort(const HbTrialView *const *trials, int n, int64_t *numbers, HbChunk *chunks, int nchunks)
+count_parts(const HbTrialView *const *trials, int n, double share, double most)
 {
-	HbChunk *chunk = NULL;
-	double rows = 0;
+	double cost = 0;
+	double parts;
+
+	for (int i = 0; i < n; i++)
+		cost += trials[i]->cost;
+	parts = ceil(cost / share - 1e-6);
+	parts *= fmax(1, ceil(cost / (parts * most) - 1e-6));
+	return parts >= 1 && parts < n ? (int) parts : n;
+}
+
+/* Each trial, dearest first, joins the chunk that is cheapest so far.  numbers and part: a place for each. */
+static void
+fill_chunks(const HbTrialView *const *trials, int n, HbChunk *chunks, int parts, int64_t *numbers,
+			int *part)
+{
+	for (int i = 0; i < n; i++)
+	{
+		part[i] = 0;
+		for (int p = 1; p < parts; p++)
+			if (chunks[p].cost < chunks[part[i]].cost)
+				part[i] = p;
+		chunks[part[i]].cost += trials[i]->cost;
+		chunks[part[i]].ntrials++;
+	}
+	for (int p = 0; p < parts; p++)
+	{
+		chunks[p].batch_size = trials[0]->batch_size;
+		chunks[p].numbers = numbers;
+		numbers += chunks[p].ntrials;
+		chunks[p].ntrials = 0;
+	}
+	for (int i = 0; i < n; i++)
+		chunks[part[i]].numbers[chunks[part[i]].ntrials++] = trials[i]->number;
+	for (int p = 0; p < parts; p++)
+		qsort(chunks[p].numbers, chunks[p].ntrials, sizeof(int64_t), compare_numbers);
+}
+
+/* The part of the stage's cost that a chunk may have. */
+static double
+chunk_share(const HbTrialView *const *trials, int n, int trainers)
+{
 	double total = 0;
 
 	for (int i = 0; i < n; i++)
 		total += trials[i]->cost;
-	/* equal trials should fill an eighth exactly, whatever rounding did to the sum */
-	total *= 1 + 1e-9;
-	for (int i = 0; i < n; i++)
-	{
-		const HbTrialView *trial = trials[i];
-		double limit = total / (rows < FEW_ROWS ? FEW_CHUNKS : MIN_CHUNKS);
-
-		if (!chunk || rows + trial->width > MAX_ROWS || chunk->cost + trial->cost > limit)
-		{
-			chunk = &chunks[nchunks++];
-			chunk->batch_size = trial->batch_size;
-			chunk->numbers = numbers + i;
-			rows = 0;
-		}
-		chunk->numbers[chunk->ntrials++] = trial->number;
-		chunk->cost += trial->cost;
-		rows += trial->width;
-	}
-	return nchunks;
+	if (cohort_end(trials, 0, n) < n)
+		trainers *= UNEVEN_PARTS;
+	return total / trainers;
 }
 
 bool
-hb_cut_chunks(const HbHost *host, const HbStudyState *state, const HbStage *stage, HbChunk **chunks,
-			  int *nchunks, HbStatus *status)
+hb_cut_chunks(const HbHost *host, const HbStudyState *state, const HbStage *stage, int trainers,
+			  double most, HbChunk **chunks, int *nchunks, HbStatus *status)
 {
 	int n = stage->ntrials;
 	const HbTrialView **trials = hb_alloc(host, n * sizeof(*trials));
 	int64_t *numbers = hb_alloc(host, n * sizeof(*numbers));
+	int *part = hb_alloc(host, n * sizeof(*part));
 	HbChunk *cut = hb_alloc(host, n * sizeof(*cut));
 	int count = 0;
+	double share;
 
-	if (!trials || !numbers || !cut)
+	if (!trials || !numbers || !part || !cut)
 		return hb_fail_memory(status, n * sizeof(*cut));
 	for (int i = 0; i < n; i++)
 	{
@@ -99,15 +135,19 @@ hb_cut_chunks(const HbHost *host, const HbStudyState *state, const HbStage *stag
 		trials[i] = &state->trials[stage->numbers[i] - 1];
 	}
 	qsort(trials, n, sizeof(*trials), compare_trials);
+	share = chunk_share(trials, n, trainers);
 	for (int start = 0; start < n;)
 	{
 		int end = cohort_end(trials, start, n);
+		int parts = count_parts(trials + start, end - start, share, most);
 
-		count = cut_cohort(trials + start, end - start, numbers + start, cut, count);
+		fill_chunks(trials + start, end - start, cut + count, parts, numbers + start, part);
+		count += parts;
 		start = end;
 	}
 	qsort(cut, count, sizeof(*cut), compare_chunks);
 	hb_release(host, trials);
+	hb_release(host, part);
 	*chunks = cut;
 	*nchunks = count;
 	return true;

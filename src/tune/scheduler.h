@@ -175,11 +175,13 @@ typedef struct HbChunk
 } HbChunk;
 
 /*
- * Cuts a stage into chunks: trials grouped by batch size, in order of number, each chunk at most 256
- * first-layer rows and at most an eighth of its cohort's cost (never less than one trial). Dearest chunk first.
+ * Cuts a stage into chunks for so many trainers: trials of one batch size, in order of number, none dearer than a
+ * trainer's share of the stage or than most (in units of HbTrialView.cost), never less than one trial.  Dearest chunk
+ * first.
  */
 extern bool hb_cut_chunks(const HbHost *host, const HbStudyState *state, const HbStage *stage,
-						  HbChunk **chunks, int *nchunks, HbStatus *status);
+						  int trainers, double most, HbChunk **chunks, int *nchunks,
+						  HbStatus *status);
 
 /*
  * The winner over all rung evaluations: lowest loss, then lower tie loss, larger resource, lower number; NaN

@@ -167,7 +167,7 @@ study_run(Study *study, int until, bool forget_completed)
 		int nchunks;
 
 		if (!study->scheduler->next(host, &study->state, &stage, &status) ||
-			!hb_cut_chunks(host, &study->state, &stage, &chunks, &nchunks, &status))
+			!hb_cut_chunks(host, &study->state, &stage, 2, HUGE_VAL, &chunks, &nchunks, &status))
 		{
 			printf("# %s\n# %s\n", status.message, status.detail);
 			study->contradictions++;
@@ -400,6 +400,35 @@ test_inconsistent(void)
 	study_close(&study);
 }
 
+/* How many trials are in no chunk or in a wrong one: several, of different batch sizes, or out of order. */
+static int
+misplaced(const HbStudyState *state, const HbChunk *chunks, int nchunks)
+{
+	int wrong = 0;
+	int members = 0;
+
+	for (int c = 0; c < nchunks; c++)
+	{
+		double cost = 0;
+
+		for (int i = 0; i < chunks[c].ntrials; i++)
+		{
+			const HbTrialView *trial = &state->trials[chunks[c].numbers[i] - 1];
+
+			cost += trial->cost;
+			wrong += trial->batch_size != chunks[c].batch_size;
+			wrong += i > 0 && chunks[c].numbers[i] <= chunks[c].numbers[i - 1];
+			for (int d = 0; d < c; d++)
+				for (int j = 0; j < chunks[d].ntrials; j++)
+					wrong += chunks[d].numbers[j] == trial->number;
+		}
+		members += chunks[c].ntrials;
+		wrong += fabs(cost - chunks[c].cost) > 1e-9 * cost;
+		wrong += c > 0 && chunks[c].cost > chunks[c - 1].cost;
+	}
+	return wrong + (int) (state->ntrials - members);
+}
+
 static void
 test_chunks(void)
 {
@@ -409,61 +438,62 @@ test_chunks(void)
 	HbStatus status;
 	HbChunk *chunks;
 	int nchunks;
-	int wrong = 0;
-	int members = 0;
+	double total = 0, dearest = 0, first = 0;
 
 	study_open(&study, "full", request);
 	study.scheduler->next(host, &study.state, &stage, &status);
-	hb_cut_chunks(host, &study.state, &stage, &chunks, &nchunks, &status);
-	for (int c = 0; c < nchunks; c++)
+	for (int trainers = 1; trainers <= 16; trainers *= 4)
 	{
-		double width = 0;
-		double cost = 0;
-		double cohort = 0;
-		bool few = true;
-
-		for (int i = 0; i < 100; i++)
-			if (study.state.trials[i].batch_size == chunks[c].batch_size)
-				cohort += study.state.trials[i].cost;
-		for (int i = 0; i < chunks[c].ntrials; i++)
-		{
-			const HbTrialView *trial = &study.state.trials[chunks[c].numbers[i] - 1];
-
-			few = width < 32; /* before the last trial came to it */
-			width += trial->width;
-			cost += trial->cost;
-			wrong += trial->batch_size != chunks[c].batch_size;
-			wrong += i > 0 && chunks[c].numbers[i] <= chunks[c].numbers[i - 1];
-		}
-		wrong += chunks[c].ntrials > 1 && (width > 256 || cost > cohort / (few ? 4 : 8) * 1.0001);
-		wrong += cost != chunks[c].cost || (c > 0 && chunks[c].cost > chunks[c - 1].cost);
-		members += chunks[c].ntrials;
+		hb_cut_chunks(host, &study.state, &stage, trainers, HUGE_VAL, &chunks, &nchunks, &status);
+		is_int(
+			misplaced(&study.state, chunks, nchunks), 0,
+			"%d trainers: every trial is in one chunk, of its batch size, by number; dearest chunk "
+			"first",
+			trainers);
 	}
-	is_int(wrong, 0,
-		   "chunks keep to one batch size, 256 rows and an eighth of the cost, a fourth up to 32 "
-		   "rows; dearest first");
-	is_int(members, 100, "every trial is in one");
-
 	for (int i = 0; i < 100; i++)
 	{
 		study.state.trials[i].batch_size = 128;
-		study.state.trials[i].width = i < 96 ? 10 : 1000;
-		study.state.trials[i].cost = 0.1;
+		total += study.state.trials[i].cost;
+		dearest = fmax(dearest, study.state.trials[i].cost);
 	}
-	stage.ntrials = 96;
-	hb_cut_chunks(host, &study.state, &stage, &chunks, &nchunks, &status);
-	ok(nchunks == 8 && chunks[0].ntrials == 12, "equal trials make eight equal chunks");
-	stage.ntrials = 16;
-	hb_cut_chunks(host, &study.state, &stage, &chunks, &nchunks, &status);
-	ok(nchunks == 4 && chunks[0].ntrials == 4, "narrow ones go together, a fourth at most");
+	for (int trainers = 1; trainers <= 16; trainers *= 2)
+	{
+		hb_cut_chunks(host, &study.state, &stage, trainers, HUGE_VAL, &chunks, &nchunks, &status);
+		ok(nchunks == trainers && misplaced(&study.state, chunks, nchunks) == 0 &&
+			   chunks[0].cost <= total / trainers * 4 / 3 + dearest / 3,
+		   "%d trainers: one batch size makes a chunk for each, even as Graham's bound has it",
+		   trainers);
+	}
+	hb_cut_chunks(host, &study.state, &stage, 2, total / 5, &chunks, &nchunks, &status);
+	ok(nchunks == 6 && misplaced(&study.state, chunks, nchunks) == 0 &&
+		   chunks[5].cost > 0.1 * total,
+	   "what is too dear is cut again, for both trainers alike");
+
+	for (int i = 0; i < 100; i++)
+		study.state.trials[i].cost = 0.1;
+	hb_cut_chunks(host, &study.state, &stage, 3, HUGE_VAL, &chunks, &nchunks, &status);
+	ok(nchunks == 3 && chunks[0].ntrials == 34 && chunks[2].ntrials == 33,
+	   "equal trials make equal chunks");
+	study.state.trials[99].cost = 100;
+	hb_cut_chunks(host, &study.state, &stage, 2, 1, &chunks, &nchunks, &status);
+	ok(chunks[0].ntrials == 1 && chunks[0].numbers[0] == 100 &&
+		   misplaced(&study.state, chunks, nchunks) == 0,
+	   "a trial dearer than a chunk is one of its own");
+	study.state.trials[99].cost = 0.1;
+	for (int i = 0; i < 100; i++)
+		study.state.trials[i].batch_size = i < 80 ? 128 : 64;
+	hb_cut_chunks(host, &study.state, &stage, 2, HUGE_VAL, &chunks, &nchunks, &status);
+	for (int c = 0; c < nchunks; c += 2)
+		first += chunks[c].cost;
+	ok(nchunks == 9 && misplaced(&study.state, chunks, nchunks) == 0 && fabs(first - 5) < 1.25,
+	   "two batch sizes make smaller chunks, which two trainers can even out");
 	stage.ntrials = 2;
-	hb_cut_chunks(host, &study.state, &stage, &chunks, &nchunks, &status);
+	hb_cut_chunks(host, &study.state, &stage, 8, HUGE_VAL, &chunks, &nchunks, &status);
 	ok(nchunks == 2, "a late stage has a chunk for every trial");
-	stage.numbers += 96;
-	hb_cut_chunks(host, &study.state, &stage, &chunks, &nchunks, &status);
-	ok(nchunks == 2, "a trial wider than a chunk is one of its own");
 	stage.ntrials = 0;
-	ok(hb_cut_chunks(host, &study.state, &stage, &chunks, &nchunks, &status) && nchunks == 0,
+	ok(hb_cut_chunks(host, &study.state, &stage, 2, HUGE_VAL, &chunks, &nchunks, &status) &&
+		   nchunks == 0,
 	   "nothing to cut");
 	study_close(&study);
 }
