@@ -72,7 +72,7 @@ sub make
 	return $made{$label};
 }
 
-my $long = "'patients', 'outcome', $features, max_resource => 2000, scheduler => 'full', n_trials => 8, trainers => 2, $space";
+my $long = "'patients', 'outcome', $features, max_resource => 20000, scheduler => 'full', n_trials => 8, trainers => 2, $space";
 make('cancelled in training', $long);
 ok(wait_for(sub { look(); $looked{trainer} }, 60), 'a study trains');
 look() for 1 .. 5;
