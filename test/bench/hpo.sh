@@ -131,8 +131,9 @@ for task in $TASKS; do
 						random) label='random search, PyTorch' ;;
 					esac
 					! measured "$label" || continue
-					IFS='|' read -r p_wall p_cpu p_validation p_test p_trials p_epochs \
-						< <("$python" "$here/hpo_peer.py" "$peer" "$task" "$(target_of "$task")" "$model" "$R" "$seed" "$n")
+					# its end is waited for: an interpreter needs one of the cores for half a second after it has said what it measured
+					said=$("$python" "$here/hpo_peer.py" "$peer" "$task" "$(target_of "$task")" "$model" "$R" "$seed" "$n")
+					IFS='|' read -r p_wall p_cpu p_validation p_test p_trials p_epochs <<<"$said"
 					record "$label" "$p_wall" "$p_cpu" "$p_validation" "$p_test" "$p_trials" "$p_epochs"
 				done
 			done
