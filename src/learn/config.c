@@ -55,19 +55,12 @@ hb_network_configure(const HbFamily *family, const HbProblem *problem, const dou
 	configure_shape(family, problem, params, &training->shape);
 }
 
-uint32_t
-hb_network_width(const HbFamily *family, const HbProblem *problem, const double *params)
-{
-	HbTraining training;
-
-	hb_network_configure(family, problem, params, &training);
-	return training.shape.units[0];
-}
-
-/* What is beside the products, in operations of theirs, as measured with kernels for AMX and AVX2. */
-#define UNIT_COST                                                                                  \
-	150.0 /* a unit's activation or loss, forward and back, and its part of laying out operands */
-#define UPDATE_COST 60.0 /* an update of a weight, for each state that the optimizer keeps */
+/*
+ * What is beside the products, in operations of theirs, between what kernels for AMX and for AVX2 need: a unit's
+ * activation or loss and its part of laying out operands; an update of a weight, for each state of the optimizer.
+ */
+#define UNIT_COST 150.0
+#define UPDATE_COST 60.0
 
 /* Two operations a weight forward and two for its gradient; below the first layer two more to propagate. */
 double

@@ -48,9 +48,7 @@ struct HbFamily
 	const HbParamDecl *params;
 	int nparams;
 
-	/* First-layer rows (units of the first weight matrix) of one trial: the width that chunks count. */
-	uint32_t (*width)(const HbFamily *family, const HbProblem *problem, const double *params);
-	/* Floating-point operations to train one sample once: what chunks balance. */
+	/* Floating-point operations to train one sample once, and what else takes as long: what chunks balance. */
 	double (*cost)(const HbFamily *family, const HbProblem *problem, const double *params);
 	/* Rejects combinations with 22023 or 0A000: hinge on regression, cosine without a horizon,
 	 * log_loss of hinge. */

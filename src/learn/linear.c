@@ -38,7 +38,6 @@ const HbFamily hb_family_linear = {
 	.description = "softmax, logistic or ridge regression, or a linear support vector machine",
 	.params = params,
 	.nparams = HB_LENGTH(params),
-	.width = hb_network_width,
 	.cost = hb_network_cost,
 	.check = hb_network_check,
 	.train = hb_cohort_train,

@@ -61,7 +61,6 @@ const HbFamily hb_family_mlp = {
 	.description = "multilayer perceptron with 1 to 3 hidden layers",
 	.params = params,
 	.nparams = HB_LENGTH(params),
-	.width = hb_network_width,
 	.cost = hb_network_cost,
 	.check = hb_network_check,
 	.train = hb_cohort_train,

@@ -109,8 +109,6 @@ struct HbTraining
 /* ---- config.c: the functions that families share ---- */
 extern void hb_network_configure(const HbFamily *family, const HbProblem *problem,
 								 const double *params, HbTraining *training);
-extern uint32_t
-hb_network_width(const HbFamily *family, const HbProblem *problem, const double *params);
 extern double
 hb_network_cost(const HbFamily *family, const HbProblem *problem, const double *params);
 extern bool hb_network_check(const HbFamily *family, const HbProblem *problem, const double *params,

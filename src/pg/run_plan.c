@@ -108,7 +108,6 @@ hb_run_view(HbRun *run, int i)
 	view->evaluated = row->undecided || row->state == HB_TRIAL_COMPLETED;
 	view->started = row->begun && row->rung < 0 && view->state == HB_TRIAL_WAITING;
 	view->batch_size = batch >= 0 ? (int64) params[batch] : 1;
-	view->width = run->family->width(run->family, &run->problem, params);
 	view->cost = run->family->cost(run->family, &run->problem, params);
 	run->stored[i] = view->state == HB_TRIAL_WAITING && !run->from_scratch ? row->resource : 0;
 	hb_run_check_view(run, view);

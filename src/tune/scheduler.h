@@ -48,7 +48,6 @@ typedef struct HbTrialView
 	double tie_loss; /* log loss or MSE there */
 	bool evaluated;  /* result of the current rung is in, promotion not decided */
 	int64_t batch_size;
-	double width; /* first-layer rows */
 	double cost;  /* work of one unit of resource, any unit */
 	/*
 	 * Asynchronous schedulers only: handed out since its last evaluation.  next() sets it; whoever records the result

@@ -106,7 +106,6 @@ draw_trials(Simulator *sim, HbStatus *status)
 											 .loss = NAN,
 											 .tie_loss = NAN,
 											 .batch_size = 1,
-											 .width = 1,
 											 .cost = 1};
 			state->ntrials++;
 		}

@@ -286,6 +286,7 @@ check_resolve(void)
 	double params[HB_MAX_PARAMS];
 	HbStatus status;
 	HbTraining training;
+	double cost;
 
 	hb_status_init(&status);
 	ok(hb_families[0] == mlp, "mlp is the first family");
@@ -306,7 +307,13 @@ check_resolve(void)
 	hb_network_configure(mlp, &problem, params, &training);
 	ok(training.momentum == 0.9 && training.shape.units[1] == 50 && training.shape.units[2] == 9,
 	   "momentum and units take their defaults");
-	is_int(hb_network_width(mlp, &problem, params), 50, "the width is the first layer's");
+	cost = hb_network_cost(mlp, &problem, params);
+	params[hb_family_param_index(mlp, "batch_size")] *= 2;
+	ok(hb_network_cost(mlp, &problem, params) < cost, "larger batches need fewer updates");
+	params[hb_family_param_index(mlp, "batch_size")] /= 2;
+	params[hb_family_param_index(mlp, "units")] *= 2;
+	ok(hb_network_cost(mlp, &problem, params) > cost, "more units cost more");
+	params[hb_family_param_index(mlp, "units")] /= 2;
 	ok(isnan(params[hb_family_param_index(mlp, "beta1")]), "beta1 is inactive without adam");
 	hb_json_set(host, config, "lrr", hb_json_number(host, 1));
 	ok(!hb_family_resolve(mlp, &problem, config, params, &status), "an unknown name is refused");

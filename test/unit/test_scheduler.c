@@ -70,8 +70,7 @@ study_open(Study *study, const char *scheduler, HbPlanRequest request)
 			trial->rung = -1;
 			trial->loss = trial->tie_loss = NAN;
 			trial->batch_size = number % 3 ? 128 : 64;
-			trial->width = 10 + number % 4 * 20;
-			trial->cost = trial->width * 3;
+			trial->cost = 30 + number % 4 * 60;
 		}
 }
 
