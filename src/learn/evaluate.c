@@ -7,7 +7,7 @@
 #include "learn/cohort.h"
 
 /* Scores of the members evaluated together are kept until their metrics are computed. */
-#define SCORE_BYTES ((size_t) 128 << 20)
+#define SCORE_BYTES ((size_t) 32 << 20)
 
 typedef struct Evaluation
 {

@@ -7,7 +7,8 @@
  * the set is built again whenever a slot opened or closed.
  *
  * A trainer that ends, sends bytes that are no frame, or is silent for longer than a minute is lost: it is
- * killed and reaped and its work is tried again.  After three lost attempts the work fails.
+ * killed and reaped and its work is tried again.  After three lost attempts the work fails: a chunk is tried in halves,
+ * and these in halves, a trial fails.
  */
 #include "pg.h"
 
@@ -93,10 +94,32 @@ hb_count_works(const HbLoop *loop, HbWorkState state)
 	return n;
 }
 
+/*
+ * Halves the chunk of a work that fails, so that in the end only the trials fail that are to blame; false: it has one.
+ * There is room for a work for each trial of the stage.  A half that is lost is halved at once.
+ */
+static bool
+hb_work_halve(HbLoop *loop, HbWork *work)
+{
+	HbChunk *halves = hb_train_halves(loop->run, work);
+
+	if (!halves)
+		return false;
+	hb_train_lost(loop->run, work);
+	work->chunk = &halves[0];
+	work->state = HB_WORK_PENDING;
+	work->lost = Min(work->lost, HB_MAX_LOST - 1);
+	loop->works[loop->nworks] = *work;
+	loop->works[loop->nworks++].chunk = &halves[1];
+	return true;
+}
+
 /* The last attempt of this work is lost, too. */
 static void
 hb_work_fail(HbLoop *loop, HbWork *work, const HbStatus *failure)
 {
+	if (work->chunk && !loop->refill && hb_work_halve(loop, work))
+		return;
 	if (work->chunk)
 		hb_train_fail(loop->run, work, failure);
 	work->failure = *failure;

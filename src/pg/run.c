@@ -26,11 +26,14 @@
 #include "pg/locks.h"
 #include "pg/run.h"
 
-#define HB_CHUNK_COST                                                                              \
-	16e6 /* four operations a weight and sample: 16 MB of weights, and of each state */
-#define HB_CHUNK_OPERATIONS 1e12 /* seconds, on a fast core */
-#define HB_LATE_TRIALS 10        /* so many trials or fewer make a late rung */
-#define HB_DEFAULT_EPOCHS 10     /* of each training, where the resource is rows or folds */
+/* A weight takes four bytes and about four operations a sample: 16 MB of weights, and of each state. */
+#define HB_CHUNK_COST 16e6
+#define HB_CHUNK_MEMORY                                                                            \
+	32 /* weights, states, and these again in jobs and results, which grow by doubling */
+#define HB_CHUNK_OPERATIONS 1e12   /* seconds, on a fast core */
+#define HB_LIMITED_OPERATIONS 1e11 /* where a time limit may come first */
+#define HB_LATE_TRIALS 10          /* so many trials or fewer make a late rung */
+#define HB_DEFAULT_EPOCHS 10       /* of each training, where the resource is rows or folds */
 
 static HbRun *hb_current_run = NULL;
 
@@ -284,45 +287,58 @@ hb_run_decide(HbRun *run, const HbStage *stage)
 }
 
 /*
- * What a chunk may cost: no trainer holds more weights than that at once, and results are recorded now and then where a
+ * About what a chunk may cost: the trainers' memory holds it several times, and results are recorded now and then where a
  * stage takes long.
  */
 static double
 hb_chunk_cost(const HbRun *run, const HbStage *stage)
 {
 	double samples = hb_train_passes(run, stage) * (double) run->problem.rows_train;
+	double operations = run->deadline != 0 ? HB_LIMITED_OPERATIONS : HB_CHUNK_OPERATIONS;
+	double memory = hb_guc_trainer_memory * 1024.0 / HB_CHUNK_MEMORY;
 
-	return Min(HB_CHUNK_COST, HB_CHUNK_OPERATIONS / Max(samples, 1.0));
+	return Min(Min(HB_CHUNK_COST, memory), operations / Max(samples, 1.0));
 }
 
-/* Trains one stage; false: the time limit came first. Chunks that are recorded already are left out. */
+/* Those of the stage that are not recorded yet: all of them, but after a restart. */
+static HbStage
+hb_stage_left(const HbRun *run)
+{
+	HbStage left = run->stage;
+	int i;
+
+	left.numbers = palloc(sizeof(int64) * Max(run->stage.ntrials, 1));
+	left.ntrials = 0;
+	for (i = 0; i < run->stage.ntrials; i++)
+		if (!hb_train_recorded(run, &run->stage, run->stage.numbers[i]))
+			left.numbers[left.ntrials++] = run->stage.numbers[i];
+	return left;
+}
+
+/* Trains one stage; false: the time limit came first. */
 static bool
 hb_run_stage(HbRun *run)
 {
+	HbStage left = hb_stage_left(run);
 	HbChunk *chunks;
 	HbWork *works;
 	HbStatus status;
 	int nchunks;
-	int nworks = 0;
 	int i;
-	int j;
 
 	hb_status_init(&status);
-	if (!hb_cut_chunks(&hb_host_pg, &run->state, &run->stage, run->study->trainers,
-					   hb_chunk_cost(run, &run->stage), &chunks, &nchunks, &status))
+	if (!hb_cut_chunks(&hb_host_pg, &run->state, &left, run->study->trainers,
+					   hb_chunk_cost(run, &left), &chunks, &nchunks, &status))
 		hb_raise(&status);
-	works = palloc0(sizeof(HbWork) * Max(nchunks, 1));
+	/* a work that fails is cut again, until each trial is one */
+	works = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(HbWork) * Max(left.ntrials, 1));
+	memset(works, 0, sizeof(HbWork) * left.ntrials);
 	for (i = 0; i < nchunks; i++)
 	{
-		for (j = 0; j < chunks[i].ntrials; j++)
-			if (!hb_train_recorded(run, &run->stage, chunks[i].numbers[j]))
-				break;
-		if (j == chunks[i].ntrials)
-			continue;
-		works[nworks].chunk = &chunks[i];
-		works[nworks++].stage = &run->stage;
+		works[i].chunk = &chunks[i];
+		works[i].stage = &run->stage;
 	}
-	return hb_loop(run, works, nworks, NULL, true);
+	return hb_loop(run, works, nchunks, NULL, true);
 }
 
 /* The same, and how long late rungs take: few trials are what trainers share worst. */

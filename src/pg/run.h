@@ -237,6 +237,8 @@ extern bool hb_train_record(HbRun *run, HbWork *work, HbJobResult *result, HbSta
 extern double hb_train_passes(const HbRun *run, const HbStage *stage);
 /* The trainer was lost: the trials wait again. */
 extern void hb_train_lost(HbRun *run, HbWork *work);
+/* The trials that are left in two chunks, which last as long as the stage; NULL: there is one. */
+extern HbChunk *hb_train_halves(HbRun *run, const HbWork *work);
 /* The trials end as failed. */
 extern void hb_train_fail(HbRun *run, HbWork *work, const HbStatus *failure);
 /* Whether the trial has its result at the end of the stage, or has ended. */

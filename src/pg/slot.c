@@ -32,6 +32,7 @@
 #define HB_REAP_TRIES 5000        /* milliseconds */
 #define HB_RECEIVE_TURN (4 << 20) /* bytes taken from one socket before others get their turn */
 #define HB_RECEIVE_MIN (64 << 10)
+#define HB_RECEIVE_KEEP (4 << 20)
 
 HbSlot hb_slots[HB_MAX_SLOTS];
 uint64 hb_slots_generation = 1;
@@ -305,6 +306,14 @@ hb_slot_reserve(HbSlot *slot)
 		memmove(slot->in, slot->in + slot->in_position, slot->in_length - slot->in_position);
 		slot->in_length -= slot->in_position;
 		slot->in_position = 0;
+	}
+	/* the room that a large result took */
+	if (slot->in_length == 0 && capacity > HB_RECEIVE_KEEP)
+	{
+		free(slot->in);
+		slot->in = NULL;
+		slot->in_capacity = 0;
+		capacity = 2 * HB_RECEIVE_MIN;
 	}
 	while (capacity - slot->in_length < HB_RECEIVE_MIN)
 		capacity *= 2;

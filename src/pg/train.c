@@ -35,6 +35,24 @@ hb_train_recorded(const HbRun *run, const HbStage *stage, int64 number)
 	}
 }
 
+static int
+hb_compare_numbers(const void *a, const void *b)
+{
+	int64 x = *(const int64 *) a;
+	int64 y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Whether a trial is among ascending numbers. */
+static bool
+hb_has_number(const int64 *numbers, int n, uint64 number)
+{
+	int64 sought = (int64) number;
+
+	return bsearch(&sought, numbers, n, sizeof(int64), hb_compare_numbers) != NULL;
+}
+
 /* The trials of the chunk that are still to be trained, ascending. */
 static int64 *
 hb_work_numbers(const HbRun *run, const HbWork *work, int *n)
@@ -367,13 +385,8 @@ hb_train_lost(HbRun *run, HbWork *work)
 	/* the next attempt sends the same points again */
 	for (i = 0; i < run->npoints; i++)
 	{
-		bool lost = false;
-		int j;
-
-		for (j = 0; j < n && !lost; j++)
-			lost = run->points[i].trial == (uint64) numbers[j] &&
-				   (int64) run->points[i].resource > work->stage->from_resource;
-		if (lost)
+		if ((int64) run->points[i].resource > work->stage->from_resource &&
+			hb_has_number(numbers, n, run->points[i].trial))
 			continue;
 		run->points[kept] = run->points[i];
 		run->point_ids[kept++] = run->point_ids[i];
@@ -397,15 +410,26 @@ hb_train_fail(HbRun *run, HbWork *work, const HbStatus *failure)
 	hb_record_turn(run);
 }
 
-static bool
-hb_work_has(const HbWork *work, uint64 number)
+HbChunk *
+hb_train_halves(HbRun *run, const HbWork *work)
 {
-	int i;
+	MemoryContext caller = MemoryContextSwitchTo(run->stage_context);
+	HbChunk *halves = NULL;
+	int64 *numbers;
+	int n;
 
-	for (i = 0; work->chunk && i < work->chunk->ntrials; i++)
-		if ((uint64) work->chunk->numbers[i] == number)
-			return true;
-	return false;
+	numbers = hb_work_numbers(run, work, &n);
+	if (n > 1)
+	{
+		halves = palloc(sizeof(HbChunk) * 2);
+		halves[0] = halves[1] = *work->chunk;
+		halves[0].numbers = numbers;
+		halves[0].ntrials = n / 2;
+		halves[1].numbers = numbers + n / 2;
+		halves[1].ntrials = n - n / 2;
+	}
+	MemoryContextSwitchTo(caller);
+	return halves;
 }
 
 /* The end of a training from scratch is one point of the study's curve; epochs on the way are none. */
@@ -423,7 +447,7 @@ hb_curve_convert(const HbRun *run, const HbWork *work, HbCurvePoint *point)
 bool
 hb_curve_add(HbRun *run, const HbWork *work, HbCurvePoint *point)
 {
-	if (!hb_work_has(work, point->trial))
+	if (!hb_has_number(work->chunk->numbers, work->chunk->ntrials, point->trial))
 		return false;
 	if (!hb_curve_convert(run, work, point))
 		return true;

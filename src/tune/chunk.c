@@ -59,7 +59,7 @@ cohort_end(const HbTrialView *const *trials, int start, int n)
 	return end;
 }
 
-/* None is to cost more than share; where it would cost more than most, each is cut again into equal parts. */
+/* So many that each may have about share; where that is more than most, each is cut again into equal parts. */
 static int
 count_parts(const HbTrialView *const *trials, int n, double share, double most)
 {
@@ -73,19 +73,45 @@ count_parts(const HbTrialView *const *trials, int n, double share, double most)
 	return parts >= 1 && parts < n ? (int) parts : n;
 }
 
-/* Each trial, dearest first, joins the chunk that is cheapest so far.  numbers and part: a place for each. */
+static bool
+cheaper(const HbChunk *chunks, int a, int b)
+{
+	return chunks[a].cost < chunks[b].cost || (chunks[a].cost == chunks[b].cost && a < b);
+}
+
+/* A heap by cost whose first element became dearer: down it goes. */
+static void
+sink(const HbChunk *chunks, int *heap, int parts)
+{
+	for (int at = 0;;)
+	{
+		int child = 2 * at + 1, moved = heap[at];
+
+		if (child + 1 < parts && cheaper(chunks, heap[child + 1], heap[child]))
+			child++;
+		if (child >= parts || cheaper(chunks, moved, heap[child]))
+			return;
+		heap[at] = heap[child];
+		heap[child] = moved;
+		at = child;
+	}
+}
+
+/*
+ * Each trial, dearest first, joins the chunk that is cheapest so far.  numbers, part and heap: a place for each.
+ */
 static void
 fill_chunks(const HbTrialView *const *trials, int n, HbChunk *chunks, int parts, int64_t *numbers,
-			int *part)
+			int *part, int *heap)
 {
+	for (int p = 0; p < parts; p++)
+		heap[p] = p; /* all cost nothing yet */
 	for (int i = 0; i < n; i++)
 	{
-		part[i] = 0;
-		for (int p = 1; p < parts; p++)
-			if (chunks[p].cost < chunks[part[i]].cost)
-				part[i] = p;
+		part[i] = heap[0];
 		chunks[part[i]].cost += trials[i]->cost;
 		chunks[part[i]].ntrials++;
+		sink(chunks, heap, parts);
 	}
 	for (int p = 0; p < parts; p++)
 	{
@@ -108,7 +134,7 @@ chunk_share(const HbTrialView *const *trials, int n, int trainers)
 
 	for (int i = 0; i < n; i++)
 		total += trials[i]->cost;
-	if (cohort_end(trials, 0, n) < n)
+	if (trainers > 1 && cohort_end(trials, 0, n) < n)
 		trainers *= UNEVEN_PARTS;
 	return total / trainers;
 }
@@ -120,7 +146,7 @@ hb_cut_chunks(const HbHost *host, const HbStudyState *state, const HbStage *stag
 	int n = stage->ntrials;
 	const HbTrialView **trials = hb_alloc(host, n * sizeof(*trials));
 	int64_t *numbers = hb_alloc(host, n * sizeof(*numbers));
-	int *part = hb_alloc(host, n * sizeof(*part));
+	int *part = hb_alloc(host, 2 * n * sizeof(*part));
 	HbChunk *cut = hb_alloc(host, n * sizeof(*cut));
 	int count = 0;
 	double share;
@@ -141,7 +167,8 @@ hb_cut_chunks(const HbHost *host, const HbStudyState *state, const HbStage *stag
 		int end = cohort_end(trials, start, n);
 		int parts = count_parts(trials + start, end - start, share, most);
 
-		fill_chunks(trials + start, end - start, cut + count, parts, numbers + start, part);
+		fill_chunks(trials + start, end - start, cut + count, parts, numbers + start, part,
+					part + n);
 		count += parts;
 		start = end;
 	}

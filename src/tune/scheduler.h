@@ -7,7 +7,7 @@
  *
  * hyperband and full move in lockstep: a stage takes every live trial of every bracket from one
  * resource level to the next level at which any bracket has a rung.  The trials of a stage are cut into
- * cohorts (one batch size) and chunks (hb_cut_chunks) that depend on the stage alone.  Brackets of different
+ * cohorts (one batch size) and these into chunks (hb_cut_chunks).  Brackets of different
  * waves (see plan.h) run one after another.  halving and racing are the same with one bracket.
  *
  * Where a sampler learns, or the horizon is infinite, the trials of later brackets do not exist yet: state
@@ -48,7 +48,7 @@ typedef struct HbTrialView
 	double tie_loss; /* log loss or MSE there */
 	bool evaluated;  /* result of the current rung is in, promotion not decided */
 	int64_t batch_size;
-	double cost;  /* work of one unit of resource, any unit */
+	double cost; /* of training on one sample, in floating-point operations */
 	/*
 	 * Asynchronous schedulers only: handed out since its last evaluation.  next() sets it; whoever records the result
 	 * clears it.  A trial that is started and waits (its worker was lost) is handed out again, before all others and
@@ -159,10 +159,9 @@ extern int hb_rung_at(const HbPlan *plan, const HbTrialView *trial, int64_t reso
 
 /*
  * Members of the stage that starts at from_resource as the rows tell after a crash in its middle: the
- * trials that were alive when it began, whatever became of them since. Chunks must be cut from
- * these, so that they have the shape they had before. The next() of a lockstep scheduler, called in mid-stage,
- * returns this same list: trials that already stand at to_resource, or ended within the stage, are included,
- * and the caller leaves out chunks all of whose trials are recorded (a chunk is recorded in one transaction).
+ * trials that were alive when it began, whatever became of them since. The next() of a lockstep scheduler, called in
+ * mid-stage, returns this same list: trials that already stand at to_resource, or ended within the stage, are included,
+ * and the caller leaves them out.
  */
 
 typedef struct HbChunk
@@ -174,13 +173,12 @@ typedef struct HbChunk
 } HbChunk;
 
 /*
- * Cuts a stage into chunks for so many trainers: trials of one batch size, in order of number, none dearer than a
- * trainer's share of the stage or than most (in units of HbTrialView.cost), never less than one trial.  Dearest chunk
- * first.
+ * Cuts a stage into chunks for so many trainers: trials of one batch size, in order of number, together about as dear
+ * as a trainer's share of the stage, or as most (in units of HbTrialView.cost) where that is less.  Dearest chunk first.
  */
-extern bool hb_cut_chunks(const HbHost *host, const HbStudyState *state, const HbStage *stage,
-						  int trainers, double most, HbChunk **chunks, int *nchunks,
-						  HbStatus *status);
+extern bool
+hb_cut_chunks(const HbHost *host, const HbStudyState *state, const HbStage *stage, int trainers,
+			  double most, HbChunk **chunks, int *nchunks, HbStatus *status);
 
 /*
  * The winner over all rung evaluations: lowest loss, then lower tie loss, larger resource, lower number; NaN
