@@ -6,7 +6,10 @@
 
 #include "core/dataset.h"
 
-/* Arrays of length elements, which need not be aligned: standardised, cut to ±limit; NaN becomes 0. */
+/*
+ * Arrays of length elements, which need not be aligned: standardised, cut to ±limit; NaN becomes 0.  numbers: floats of
+ * so many columns, each with its own mean, scale and limit.
+ */
 typedef struct HbEncodeKernels
 {
 	const char *name;
@@ -15,6 +18,8 @@ typedef struct HbEncodeKernels
 				  float *out);
 	void (*floats)(const unsigned char *in, int32_t length, double mean, double scale, float limit,
 				   float *out);
+	void (*numbers)(const unsigned char *in, int32_t columns, const double *mean,
+					const double *scale, const float *limit, float *out);
 } HbEncodeKernels;
 
 /* All that are compiled in, the fastest first, NULL-terminated; some may not be available. */

@@ -1,5 +1,5 @@
 /*
- * encode.inc.h - arrays of a record as inputs, in plain C that the compiler makes vectors of
+ * encode.inc.h - numbers and arrays of a record as inputs, in plain C that the compiler makes vectors of
  *
  * Compiled once for each instruction set.  Nothing here can be fused or reordered, so that all give the same bits.
  */
@@ -39,5 +39,19 @@ array_of_floats(const unsigned char *restrict in, int32_t length, double mean, d
 
 		memcpy(&value, in + (size_t) i * sizeof(float), sizeof(float));
 		out[i] = standardise((double) value, mean, scale, limit);
+	}
+}
+
+/* Columns side by side, each with its own mean, scale and limit. */
+static void
+numbers(const unsigned char *restrict in, int32_t columns, const double *restrict mean,
+		const double *restrict scale, const float *restrict limit, float *restrict out)
+{
+	for (int32_t i = 0; i < columns; i++)
+	{
+		float value;
+
+		memcpy(&value, in + (size_t) i * sizeof(float), sizeof(float));
+		out[i] = standardise((double) value, mean[i], scale[i], limit[i]);
 	}
 }

@@ -1,5 +1,5 @@
 /*
- * encode_avx2.c - arrays of a record as inputs on processors with AVX2
+ * encode_avx2.c - numbers and arrays of a record as inputs on processors with AVX2
  */
 #include "compute/encode.h"
 
@@ -23,6 +23,7 @@ const HbEncodeKernels hb_encode_kernels_avx2 = {
 	.available = encode_available,
 	.bytes = array_of_bytes,
 	.floats = array_of_floats,
+	.numbers = numbers,
 };
 
 #else

@@ -1,5 +1,5 @@
 /*
- * encode_avx512.c - arrays of a record as inputs on processors with AVX-512
+ * encode_avx512.c - numbers and arrays of a record as inputs on processors with AVX-512
  */
 #include "compute/encode.h"
 
@@ -23,6 +23,7 @@ const HbEncodeKernels hb_encode_kernels_avx512 = {
 	.available = encode_available,
 	.bytes = array_of_bytes,
 	.floats = array_of_floats,
+	.numbers = numbers,
 };
 
 #else

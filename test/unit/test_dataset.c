@@ -333,8 +333,16 @@ static void
 test_array_kernels(void)
 {
 	unsigned char bytes[1601];
-	float values[400], expected[1601], got[1601];
+	float values[400], expected[1601], got[1601], limits[66];
+	double mean[66], scale[66];
 	const HbEncodeKernels *reference = NULL;
+
+	for (int c = 0; c < 66; c++)
+	{
+		mean[c] = 0.1 * c;
+		scale[c] = 1.0 / (1 + c);
+		limits[c] = c % 3 ? 2 : INFINITY;
+	}
 
 	for (int i = 0; i < 1601; i++)
 		bytes[i] = (unsigned char) (i * 167 + i / 256);
@@ -363,8 +371,78 @@ test_array_kernels(void)
 				kernels->floats(bytes + at, floats, 0.125, 1.7, limit, got);
 				same = same && memcmp(expected, got, (size_t) floats * sizeof(float)) == 0;
 			}
-		ok(same, "%s: arrays are encoded to the reference's bits", kernels->name);
+		for (int32_t columns_beside = 0; columns_beside < 66; columns_beside++)
+			for (int at = 1; at < 340; at += 37)
+			{
+				reference->numbers(bytes + at, columns_beside, mean, scale, limits, expected);
+				kernels->numbers(bytes + at, columns_beside, mean, scale, limits, got);
+				same = same && memcmp(expected, got, (size_t) columns_beside * sizeof(float)) == 0;
+			}
+		ok(same, "%s: arrays and columns side by side are encoded to the reference's bits",
+		   kernels->name);
 	}
+}
+
+/* A wide table: floats beside each other, in more columns than one loop takes, with others between them. */
+static void
+test_columns_side_by_side(void)
+{
+	enum
+	{
+		WIDE = 150,
+		MANY = 37
+	};
+	static HbColumn wide[WIDE];
+	static float out[MANY][2 * WIDE + 6], expected[2 * WIDE + 6];
+	static unsigned char wide_records[MANY * WIDE * 4];
+	HbDatasetHeader wide_header = {.record_bytes = WIDE * 4};
+	HbDataset dataset = {.header = &wide_header, .records = wide_records};
+	HbEncoder encoder = {.ncolumns = WIDE, .columns = wide};
+	uint32_t rows[MANY];
+	float value;
+	int wrong = 0;
+
+	for (uint32_t c = 0; c < WIDE; c++)
+	{
+		bool category = c == 100;
+
+		wide[c] = (HbColumn){.kind = category ? HB_COLUMN_CATEGORY : HB_COLUMN_FLOAT,
+							 .length = 1,
+							 .levels = category ? 3 : 0,
+							 .record_offset = 4 * (c == 120   ? 121
+												   : c == 121 ? 120
+															  : c),
+							 .input_offset = encoder.inputs,
+							 .input_width = category       ? 3
+											: c % 50 == 49 ? 2
+														   : 1,
+							 .indicator = c % 50 == 49,
+							 .clip = c % 7 ? 1.5f : 0,
+							 .mean = 0.01 * c,
+							 .scale = 2.0 / (1 + c)};
+		encoder.inputs += wide[c].input_width;
+	}
+	for (int i = 0; i < MANY; i++)
+	{
+		rows[i] = (uint32_t) (i * 23 % MANY);
+		hb_random_normals(5, HB_STREAM_SAMPLE, (uint64_t) i, expected, WIDE);
+		expected[3 * i] = NAN;
+		memcpy(wide_records + i * WIDE * 4, expected, WIDE * 4);
+		wide_records[i * WIDE * 4 + 400] = (unsigned char) (i % 3);
+		wide_records[i * WIDE * 4 + 401] = 0;
+	}
+	memset(out, 0xff, sizeof(out));
+	hb_encode_rows(&encoder, &dataset, rows, MANY, out[0], 2 * WIDE + 6);
+	for (int i = 0; i < MANY; i++)
+	{
+		hb_encode_row(&encoder, wide_records + rows[i] * WIDE * 4, expected, 2 * WIDE + 6);
+		wrong += memcmp(out[i], expected, sizeof(expected)) != 0;
+	}
+	is_int(wrong, 0, "columns side by side: many rows at once are what each is alone, bit for bit");
+	memcpy(&value, wide_records + rows[1] * WIDE * 4 + 4 * 121, sizeof(value));
+	ok(out[1][wide[120].input_offset] ==
+		   fmaxf(-1.5f, fminf(1.5f, (float) ((value - 1.2) * (2.0 / 121)))),
+	   "and a column keeps its place");
 }
 
 int
@@ -374,6 +452,7 @@ main(void)
 	build();
 	test_encode();
 	test_array_kernels();
+	test_columns_side_by_side();
 	test_categories();
 	test_flags();
 	test_refusals();
