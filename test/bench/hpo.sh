@@ -9,7 +9,8 @@
 # Short: letter and 12,000 Fashion-MNIST images, R = 27, one seed.  full: adult, synthetic 100,000 x 30 and all 60,000
 # images, too, R = 27 and 81, seeds 1 to 5.  TASKS, MODELS, RS, SEEDS and PEERS choose otherwise.
 #
-# Ours: the default (Hyperband, random draws), Hyperband with tpe, and one bracket of Successive Halving.
+# Ours: the default (Hyperband, random draws), Hyperband with tpe, one bracket of Successive Halving, and random search; so that
+# each peer has its like.
 # The same search space, batch size (128), longest training and trial counts for all; every method sets a fifth of the
 # rows aside for validation (a sixth of 12,000).  Wall and CPU time run from the first byte read to the tuned model; the
 # error on test rows that nobody saw is measured after.  What differs is written in hpo_peer.py.
@@ -121,6 +122,7 @@ for task in $TASKS; do
 				ours 'hyperband' ""
 				ours 'hyperband, tpe' ", sampler => 'tpe'"
 				ours 'hyperband, halving' ", scheduler => 'halving', n_trials => $R"
+				ours 'hyperband, random search' ", scheduler => 'full', n_trials => $full"
 				[ -z "$missing" ] || continue
 				for peer in $PEERS; do
 					n=$trials
