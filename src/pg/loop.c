@@ -22,7 +22,8 @@
 
 #include "pg/run.h"
 
-#define HB_MAX_LOST 3          /* attempts */
+#define HB_MAX_LOST 3   /* attempts */
+#define HB_MAX_ALONE 10 /* trials that fail alone, one after another: then it is not the trial */
 #define HB_MAX_FAILED_STARTS 3 /* in a row */
 #define HB_SILENCE 60000       /* ms: the watchdog */
 #define HB_SLOT_RETRY 1000     /* ms between attempts to get a trainer slot */
@@ -118,8 +119,10 @@ hb_work_halve(HbLoop *loop, HbWork *work)
 static void
 hb_work_fail(HbLoop *loop, HbWork *work, const HbStatus *failure)
 {
-	if (work->chunk && !loop->refill && hb_work_halve(loop, work))
+	if (work->chunk && !loop->refill && loop->run->failed_alone < HB_MAX_ALONE &&
+		hb_work_halve(loop, work))
 		return;
+	loop->run->failed_alone++;
 	if (work->chunk)
 		hb_train_fail(loop->run, work, failure);
 	work->failure = *failure;
@@ -338,6 +341,7 @@ hb_loop_result(HbLoop *loop, HbSlot *slot, const void *payload, size_t length, H
 		if (!hb_train_record(loop->run, work, &result, status))
 			return false;
 		loop->run->chunks++;
+		loop->run->failed_alone = 0;
 		loop->run->passes += hb_train_passes(loop->run, work->stage);
 		loop->run->trainer_seconds += result.cpu_seconds;
 	}

@@ -332,7 +332,7 @@ hb_run_stage(HbRun *run)
 		hb_raise(&status);
 	/* a work that fails is cut again, until each trial is one */
 	works = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(HbWork) * Max(left.ntrials, 1));
-	memset(works, 0, sizeof(HbWork) * left.ntrials);
+	memset(works, 0, sizeof(HbWork) * nchunks);
 	for (i = 0; i < nchunks; i++)
 	{
 		works[i].chunk = &chunks[i];

@@ -143,6 +143,7 @@ typedef struct HbRun
 
 	uint64 next_job;
 	int failed_starts;      /* trainers in a row that ended before HELLO */
+	int failed_alone;       /* works that failed since the last result */
 	TimestampTz slot_retry; /* no trainer slot was free: when to try again */
 	bool versions_stored;
 } HbRun;

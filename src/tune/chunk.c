@@ -68,7 +68,7 @@ count_parts(const HbTrialView *const *trials, int n, double share, double most)
 
 	for (int i = 0; i < n; i++)
 		cost += trials[i]->cost;
-	parts = ceil(cost / share - 1e-6);
+	parts = fmax(1, ceil(cost / share - 1e-6));
 	parts *= fmax(1, ceil(cost / (parts * most) - 1e-6));
 	return parts >= 1 && parts < n ? (int) parts : n;
 }

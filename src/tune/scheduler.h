@@ -173,7 +173,7 @@ typedef struct HbChunk
 } HbChunk;
 
 /*
- * Cuts a stage into chunks for so many trainers: trials of one batch size, in order of number, together about as dear
+ * Cuts a stage into chunks for so many trainers: trials of one batch size, ascending, together about as dear
  * as a trainer's share of the stage, or as most (in units of HbTrialView.cost) where that is less.  Dearest chunk first.
  */
 extern bool

@@ -73,6 +73,18 @@ SELECT count(*) FILTER (WHERE state = 'failed') = 1,
 SQL
 	is(value("SELECT best_loss < 0.9 AND best_trial_id IS NOT NULL FROM hyperband.study WHERE study_id = $study"), 't', "\"$mode\" always: there is a winner");
 }
+
+# With every job: trials are not tried one by one without end.
+unlink "$lib/hyperband_trainer.mode";
+append_to_file("$lib/hyperband_trainer.mode", 'exit each');
+my $before = () = slurp_file($bad->logfile) =~ /trainer process \d+ was lost/g;
+my $hopeless = tune($bad, $small =~ s/max_resource => 9/max_resource => 1, scheduler => 'full', n_trials => 200/r);
+$bad->psql('postgres', "SELECT hyperband_wait($hopeless)");
+is(value("SELECT s.state, count(*), count(*) FILTER (WHERE t.state = 'failed') FROM hyperband.study AS s JOIN hyperband.trial AS t USING (study_id) WHERE study_id = $hopeless GROUP BY s.state"),
+	'failed|200|200', 'a trainer that always exits: the study fails, and all its trials');
+my $lost = (() = slurp_file($bad->logfile) =~ /trainer process \d+ was lost/g) - $before;
+cmp_ok($lost, '<', 200, "after $lost attempts, not some for each trial");
+unlink "$lib/hyperband_trainer.mode";
 is(value('SELECT pg_postmaster_start_time()'), $started, 'the server was never restarted');
 unlike(slurp_file($bad->logfile), qr/terminating any other active server processes|PANIC|invalid memory alloc/, 'and no session was ended');
 ok(wait_for(sub { !trainers_of($bad) }, 5), 'no trainer is left');
