@@ -170,7 +170,7 @@ table "SELECT r.task, r.model, r.r AS \"R\", r.method, hpo_bench.mid(array_agg(1
 echo
 goals "SELECT format('%s %s R=%s: passes over the training rows a trainer, a whole Hyperband run with one batch size', task, model, r), format('at most R = %s', r),
 	hpo_bench.mid(array_agg(passes / 2), 1)::text, hpo_bench.mid(array_agg(passes / 2), 1) <= r,
-	format('%s cohorts: a stage is cut into chunks that the trainers share, and each chunk passes over the rows by itself', hpo_bench.mid(array_agg(cohorts), 0))
+	format('%s chunks: a stage that takes long is cut again, and each chunk passes over the rows by itself', hpo_bench.mid(array_agg(cohorts), 0))
 	FROM hpo_bench.busy WHERE method = 'hyperband' AND passes IS NOT NULL GROUP BY task, model, r ORDER BY task, model, r"
 [ "$(sql -c "SELECT count(*) FROM hpo_bench.result WHERE method NOT LIKE 'hyperband%'")" != 0 ] || exit 0
 
