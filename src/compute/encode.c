@@ -156,6 +156,7 @@ encode_array(const HbEncodeKernels *kernels, const HbColumn *column, const unsig
 		out[column->length] = missing ? 1.0f : 0.0f;
 }
 
+/* A loop for each kind: deciding a kind for every row costs a fourth of the time of a table of categories. */
 static void
 encode_column(const HbEncoder *encoder, uint32_t c, const Block *block)
 {

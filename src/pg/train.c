@@ -35,15 +35,6 @@ hb_train_recorded(const HbRun *run, const HbStage *stage, int64 number)
 	}
 }
 
-static int
-hb_compare_numbers(const void *a, const void *b)
-{
-	int64 x = *(const int64 *) a;
-	int64 y = *(const int64 *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* Whether a trial is among ascending numbers. */
 static bool
 hb_has_number(const int64 *numbers, int n, uint64 number)

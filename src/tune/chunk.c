@@ -28,8 +28,8 @@ compare_trials(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-static int
-compare_numbers(const void *a, const void *b)
+int
+hb_compare_numbers(const void *a, const void *b)
 {
 	int64_t x = *(const int64_t *) a;
 	int64_t y = *(const int64_t *) b;
@@ -123,7 +123,7 @@ fill_chunks(const HbTrialView *const *trials, int n, HbChunk *chunks, int parts,
 	for (int i = 0; i < n; i++)
 		chunks[part[i]].numbers[chunks[part[i]].ntrials++] = trials[i]->number;
 	for (int p = 0; p < parts; p++)
-		qsort(chunks[p].numbers, chunks[p].ntrials, sizeof(int64_t), compare_numbers);
+		qsort(chunks[p].numbers, chunks[p].ntrials, sizeof(int64_t), hb_compare_numbers);
 }
 
 /* The part of the stage's cost that a chunk may have. */

@@ -180,6 +180,9 @@ extern bool
 hb_cut_chunks(const HbHost *host, const HbStudyState *state, const HbStage *stage, int trainers,
 			  double most, HbChunk **chunks, int *nchunks, HbStatus *status);
 
+/* For qsort() and bsearch() of trials' numbers, as a chunk's are ordered. */
+extern int hb_compare_numbers(const void *a, const void *b);
+
 /*
  * The winner over all rung evaluations: lowest loss, then lower tie loss, larger resource, lower number; NaN
  * never wins.  Returns true where a beats b.
