@@ -270,7 +270,7 @@ count_byte_columns(Counting *c)
 	for (int i = 0; i < load->ncolumns; i++)
 		if (load->columns[i].op == HB_OP_BYTES)
 			for (uint64 row = 0; row < load->nrows; row++)
-				if (load->part[row] == HB_PART_TRAIN)
+				if (hb_row_part(load, row) == HB_PART_TRAIN)
 					count_moments(&c->stats[i], &load->columns[i],
 								  load->moments + (Size) row * load->moment_bytes);
 }

@@ -28,26 +28,31 @@ typedef struct Finish
 	double target_scale;
 } Finish;
 
+/* By part, in place: the training rows move up, and the others, which are fewer, wait aside meanwhile. */
 static void
 order_parts(Finish *finish)
 {
 	HbLoad *load = finish->load;
-	uint64 n[3] = {0, 0, 0};
-	uint32 *all = load->arranged;
+	uint64 n[3] = {0, 0, 0}, moved = load->count[HB_PART_VALIDATION] + load->count[HB_PART_TEST];
+	uint32 *others = hb_pages_alloc(load->context, sizeof(uint32) * moved);
+	uint32 *parts[3] = {load->order, others, others + load->count[HB_PART_VALIDATION]};
 
-	finish->parts[HB_PART_TRAIN] = all;
-	finish->parts[HB_PART_VALIDATION] = all + load->count[HB_PART_TRAIN];
-	finish->parts[HB_PART_TEST] =
-		finish->parts[HB_PART_VALIDATION] + load->count[HB_PART_VALIDATION];
 	for (uint64 i = 0; i < load->nrows; i++)
 	{
 		uint32 row = load->order[i];
-		uint8 part = load->part[row];
+		HbPart part = hb_row_part(load, row);
 
 		if (i + AHEAD < load->nrows)
-			__builtin_prefetch(&load->part[load->order[i + AHEAD]]);
-		finish->parts[part][n[part]++] = row;
+			__builtin_prefetch(&load->tails[load->order[i + AHEAD]]);
+		parts[part][n[part]++] = row;
 	}
+	for (int part = 0; part < 3; part++)
+	{
+		finish->parts[part] = part == 0 ? load->order : finish->parts[part - 1] + n[part - 1];
+		if (part != HB_PART_TRAIN)
+			memcpy(finish->parts[part], parts[part], sizeof(uint32) * n[part]);
+	}
+	hb_pages_free(others);
 }
 
 static bool
@@ -269,7 +274,7 @@ standardise_targets(Finish *finish)
 	for (uint64 i = 0; i < n; i++)
 	{
 		if (i + AHEAD < n)
-			__builtin_prefetch(&load->meta[rows[i + AHEAD]].target);
+			__builtin_prefetch(&load->rows[rows[i + AHEAD]].target);
 		sum += hb_target_number(load, rows[i]) - first;
 	}
 	finish->target_mean = first + sum / n;
@@ -278,7 +283,7 @@ standardise_targets(Finish *finish)
 		double d = hb_target_number(load, rows[i]) - finish->target_mean;
 
 		if (i + AHEAD < n)
-			__builtin_prefetch(&load->meta[rows[i + AHEAD]].target);
+			__builtin_prefetch(&load->rows[rows[i + AHEAD]].target);
 		squares += d * d;
 	}
 	finish->target_scale = sqrt(squares / n);
@@ -301,8 +306,9 @@ static void
 finish_targets(Finish *finish)
 {
 	HbLoad *load = finish->load;
-	uint32 *targets = (uint32 *) load->meta;
+	uint32 *targets = (uint32 *) load->rows;
 
+	hb_pages_free(load->tails);
 	finish->targets = targets;
 	finish->target_mean = 0.0;
 	finish->target_scale = 1.0;
@@ -310,7 +316,7 @@ finish_targets(Finish *finish)
 		standardise_targets(finish);
 	else
 		for (uint64 i = 0; i < load->nrows; i++)
-			targets[i] = load->meta[i].target.level;
+			targets[i] = load->rows[i].target.level;
 	hb_pages_trim(targets, load->nrows * sizeof(uint32));
 	finish->encoder.target_mean = finish->target_mean;
 	finish->encoder.target_scale = finish->target_scale;

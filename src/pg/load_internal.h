@@ -104,7 +104,7 @@ extern uint32 hb_integers_code(const HbIntegers *set, int64 value);
 
 /* load_pages.c: large arrays that a load writes once and drops. */
 extern void *hb_pages_alloc(MemoryContext context, Size size);
-extern void *hb_pages_grow(MemoryContext context, void *pages, Size old_size, Size size);
+extern void *hb_pages_grow(void *pages, Size old_size, Size size);
 extern void hb_pages_free(void *pages);
 /* Gives back what lies behind the first size bytes. */
 extern void hb_pages_trim(void *pages, Size size);
@@ -215,11 +215,25 @@ typedef struct HbMoments
 	double squares;
 } HbMoments;
 
+/* A row while it is read, beside its record. */
 typedef struct HbRowMeta
 {
 	HbHash128 hash;
 	HbTargetValue target;
 } HbRowMeta;
+
+/*
+ * What is kept of it until the rows are in order: every byte more is one a row beside the data.  So of the digest 94 bits
+ * stay (two of a billion distinct rows share these with probability 3e-11): the upper half here, the rest in an array of
+ * its own, whose lowest two bits are the row's HbPart.
+ */
+typedef struct HbKeptRow
+{
+	uint64 hash;
+	HbTargetValue target;
+} HbKeptRow;
+
+#define HB_PART_BITS 2
 
 struct HbSample;
 typedef struct HbLoadDirect HbLoadDirect; /* load_direct.c */
@@ -262,16 +276,17 @@ typedef struct HbLoad
 
 	uint64 nrows; /* records */
 	uint64 capacity;
-	HbRowMeta *meta;
+	HbKeptRow *rows;
+	uint32 *tails; /* by row: what follows of its digest, and its HbPart */
 	char *moments; /* nrows times moment_bytes */
 
 	HbTask task;
 	uint32 nclasses;
 	char **labels;
-	uint32 *order;    /* all rows by (hash, label) */
-	uint32 *arranged; /* room for the same again: row numbers by part */
-	uint8 *part;      /* HbPart by row */
-	uint64 count[3];
+	uint32 *order;        /* all rows by (hash, label); load_finish.c: by part, then so */
+	HbHash128 validation; /* rows validate whose digest lies below */
+	HbHash128 test;
+	uint64 count[3]; /* by HbPart */
 } HbLoad;
 
 extern void hb_read_run(HbLoad *load);
@@ -327,11 +342,37 @@ hb_load_count(HbLoad *load, const uint32 *rows, uint64 n, const char *records);
 /* load_finish.c */
 extern HbLoadResult *hb_load_finish(HbLoad *load, MemoryContext result_context);
 
+static inline HbPart
+hb_row_part(const HbLoad *load, uint64 row)
+{
+	return (HbPart) (load->tails[row] & ((1 << HB_PART_BITS) - 1));
+}
+
+static inline void
+hb_row_move(HbLoad *load, uint64 row, HbPart part)
+{
+	load->tails[row] = load->tails[row] >> HB_PART_BITS << HB_PART_BITS | (uint32) part;
+}
+
+/* By digest; 0 where two rows have the same features. */
+static inline int
+hb_rows_compare(const HbLoad *load, uint64 a, uint64 b)
+{
+	uint64 x = load->rows[a].hash, y = load->rows[b].hash;
+
+	if (x == y)
+	{
+		x = load->tails[a] >> HB_PART_BITS;
+		y = load->tails[b] >> HB_PART_BITS;
+	}
+	return x < y ? -1 : x > y;
+}
+
 static inline double
 hb_target_number(const HbLoad *load, uint64 row)
 {
-	return load->plan->target_kind == HB_TARGET_INTEGER ? (double) load->meta[row].target.integer
-														: load->meta[row].target.number;
+	return load->plan->target_kind == HB_TARGET_INTEGER ? (double) load->rows[row].target.integer
+														: load->rows[row].target.number;
 }
 
 #endif /* HB_LOAD_INTERNAL_H */

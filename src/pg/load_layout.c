@@ -151,7 +151,10 @@ hb_load_lay_out(HbLoad *load)
 	load->row_cost = load->record_bytes + 2 * sizeof(uint32);
 	place_tokens(load);
 	load->capacity = Max(1024, (uint64) Min(load->estimated_rows * 1.1, 1e6));
-	load->meta = hb_pages_alloc(load->context, load->capacity * sizeof(HbRowMeta));
+	load->rows = hb_pages_alloc(load->context, load->capacity * sizeof(HbKeptRow));
+	load->tails = hb_pages_alloc(load->context, load->capacity * sizeof(uint32));
+	load->validation = hb_hash128_threshold(load->request->validation);
+	load->test = hb_hash128_threshold(load->request->test);
 	if (load->moment_bytes > 0)
 		load->moments = hb_pages_alloc(load->context, load->capacity * load->moment_bytes);
 	hb_file_start(&load->file, load->records_offset, load->record_bytes,

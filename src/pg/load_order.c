@@ -14,6 +14,9 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#define AHEAD 16 /* rows are visited in random order: ask for them early */
+#define FEW 32   /* rows are sorted by insertion */
+
 static void
 check_class_count(HbLoad *load, uint64 n)
 {
@@ -71,7 +74,7 @@ label_classes(HbLoad *load)
 	if (load->target.op == HB_OP_ENUM)
 		sort_enum_levels(load, sorted);
 	for (uint64 i = 0; i < load->nrows; i++)
-		dict->levels[load->meta[i].target.level].count++;
+		dict->levels[load->rows[i].target.level].count++;
 	load->labels = palloc0(sizeof(char *) * ((Size) dict->nlevels + 1));
 	for (uint32 i = 0; i < dict->nlevels; i++)
 	{
@@ -84,7 +87,7 @@ label_classes(HbLoad *load)
 	}
 	check_class_count(load, n);
 	for (uint64 i = 0; i < load->nrows; i++)
-		load->meta[i].target.level = codes[load->meta[i].target.level];
+		load->rows[i].target.level = codes[load->rows[i].target.level];
 }
 
 static void
@@ -94,7 +97,7 @@ integer_classes(HbLoad *load)
 	HbIntegers *set = hb_integers_create(few ? HB_AUTO_CLASSES : HB_MAX_CLASSES);
 
 	for (uint64 i = 0; i < load->nrows; i++)
-		hb_integers_add(set, load->meta[i].target.integer);
+		hb_integers_add(set, load->rows[i].target.integer);
 	if (set->n > HB_MAX_CLASSES)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("label column \"%s\" has more than %d classes",
@@ -106,10 +109,10 @@ integer_classes(HbLoad *load)
 		load->labels[i] = psprintf(INT64_FORMAT, set->values[i]);
 	for (uint64 i = 0; i < load->nrows; i++)
 	{
-		uint32 code = hb_integers_code(set, load->meta[i].target.integer);
+		uint32 code = hb_integers_code(set, load->rows[i].target.integer);
 
-		load->meta[i].target.integer = 0;
-		load->meta[i].target.level = code;
+		load->rows[i].target.integer = 0;
+		load->rows[i].target.level = code;
 	}
 }
 
@@ -136,18 +139,17 @@ hb_load_classes(HbLoad *load)
 		integer_classes(load);
 }
 
-typedef struct SortItem
-{
-	uint32 key; /* of the digest: the bits that follow those of the bucket */
-	uint32 row;
-} SortItem;
-
 static int
-compare_targets(const HbLoad *load, uint32 a, uint32 b)
+compare_rows(const HbLoad *load, uint32 a, uint32 b)
 {
+	int order = hb_rows_compare(load, a, b);
+
+	/* Rows that still compare as equal are equal in features and target: any order of them is the same. */
+	if (order != 0)
+		return order;
 	if (load->task == HB_TASK_CLASSIFICATION)
 	{
-		uint32 x = load->meta[a].target.level, y = load->meta[b].target.level;
+		uint32 x = load->rows[a].target.level, y = load->rows[b].target.level;
 
 		return x < y ? -1 : x > y;
 	}
@@ -159,48 +161,32 @@ compare_targets(const HbLoad *load, uint32 a, uint32 b)
 	}
 }
 
-/* Rows that still compare as equal are equal in features and target: any order of them is the same. */
-static inline int
-compare_items(const HbLoad *load, SortItem a, SortItem b)
-{
-	HbHash128 x, y;
-	int order;
-
-	if (a.key != b.key)
-		return a.key < b.key ? -1 : 1;
-	x = load->meta[a.row].hash;
-	y = load->meta[b.row].hash;
-	order = hb_hash128_compare(x, y);
-	if (order != 0)
-		return order;
-	return compare_targets(load, a.row, b.row);
-}
-
 static int
-compare_item_pointers(const void *a, const void *b, void *arg)
+compare_row_pointers(const void *a, const void *b, void *arg)
 {
-	return compare_items(arg, *(const SortItem *) a, *(const SortItem *) b);
+	return compare_rows(arg, *(const uint32 *) a, *(const uint32 *) b);
 }
 
 static void
-sort_bucket(HbLoad *load, SortItem *items, uint64 n)
+sort_few(const HbLoad *load, uint32 *rows, int n)
 {
-	if (n > 32)
-	{
-		qsort_arg(items, n, sizeof(SortItem), compare_item_pointers, load);
-		return;
-	}
-	for (uint64 i = 1; i < n; i++)
-	{
-		SortItem item = items[i];
-		uint64 j = i;
+	uint64 keys[FEW];
 
-		while (j > 0 && compare_items(load, item, items[j - 1]) < 0)
+	for (int i = 0; i < n; i++)
+	{
+		uint32 row = rows[i];
+		uint64 key = load->rows[row].hash;
+		int j = i;
+
+		while (j > 0 && (key < keys[j - 1] ||
+						 (key == keys[j - 1] && compare_rows(load, row, rows[j - 1]) < 0)))
 		{
-			items[j] = items[j - 1];
+			keys[j] = keys[j - 1];
+			rows[j] = rows[j - 1];
 			j--;
 		}
-		items[j] = item;
+		keys[j] = key;
+		rows[j] = row;
 	}
 }
 
@@ -213,39 +199,32 @@ hb_load_order(HbLoad *load)
 {
 	uint64 n = load->nrows, start = 0;
 	int bits = 1;
-	uint32 *ends;
-	SortItem *items = hb_pages_alloc(load->context, sizeof(SortItem) * n);
+	uint32 *ends, *order;
 
 	while (bits < 24 && ((uint64) 4 << bits) < n)
 		bits++;
 	ends = palloc0(sizeof(uint32) * (((Size) 1 << bits) + 1));
+	order = load->order = hb_pages_alloc(load->context, sizeof(uint32) * n);
 	for (uint64 i = 0; i < n; i++)
-		ends[(load->meta[i].hash.high >> (64 - bits)) + 1]++;
+		ends[(load->rows[i].hash >> (64 - bits)) + 1]++;
 	for (uint64 b = 1; b <= (uint64) 1 << bits; b++)
 		ends[b] += ends[b - 1];
 	for (uint64 i = 0; i < n; i++)
-	{
-		uint64 high = load->meta[i].hash.high;
-
-		items[ends[high >> (64 - bits)]++] = (SortItem){(uint32) (high << bits >> 32), (uint32) i};
-	}
+		order[ends[load->rows[i].hash >> (64 - bits)]++] = (uint32) i;
 	/* Filling has moved each bucket's start to its end. */
 	for (uint64 b = 0; b < (uint64) 1 << bits; b++)
 	{
+		uint64 end = ends[b];
+
 		if ((b & 0xFFFF) == 0)
 			CHECK_FOR_INTERRUPTS();
-		sort_bucket(load, items + start, ends[b] - start);
-		start = ends[b];
+		for (uint64 i = start + AHEAD; i < Min(end + AHEAD, n); i++)
+			__builtin_prefetch(&load->rows[order[i]]);
+		if (end - start <= FEW)
+			sort_few(load, order + start, (int) (end - start));
+		else
+			qsort_arg(order + start, end - start, sizeof(uint32), compare_row_pointers, load);
+		start = end;
 	}
-	/* The result takes the place of what was sorted, and what is left over serves later steps. */
-	load->order = (uint32 *) items;
-	for (uint64 i = 0; i < n; i++)
-	{
-		uint32 row = items[i].row;
-
-		load->order[i] = row;
-	}
-	load->arranged = load->order + n;
-	load->part = hb_pages_alloc(load->context, n);
 	pfree(ends);
 }

@@ -17,10 +17,17 @@ typedef struct Pages
 	MemoryContextCallback callback;
 	void *reserved;
 	size_t length;
+	char *aligned; /* a pointer to this, and the array */
 } Pages;
 
 /* Ahead of the array; keeps its alignment to a cache line. */
 #define HEADER_BYTES 64
+
+static size_t
+whole_pages(Size size)
+{
+	return TYPEALIGN64(HUGE_BYTES, size + HEADER_BYTES);
+}
 
 static void
 unmap_pages(void *arg)
@@ -32,58 +39,91 @@ unmap_pages(void *arg)
 	pages->reserved = NULL;
 }
 
+static void
+out_of_memory(size_t length)
+{
+	ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+					errdetail("Failed on request of size %zu.", length)));
+}
+
+/* Room for whole_pages(size) at an aligned address. */
+static Pages
+reserve(Size size, int protection)
+{
+	Pages pages = {.length = whole_pages(size) + HUGE_BYTES};
+
+	pages.reserved = mmap(NULL, pages.length, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pages.reserved == MAP_FAILED)
+		out_of_memory(pages.length);
+	pages.aligned = (char *) TYPEALIGN(HUGE_BYTES, pages.reserved);
+	return pages;
+}
+
+static void
+ask_for_huge(const Pages *pages, Size size)
+{
+	if (size > HUGE_BYTES / 4)
+		(void) madvise(pages->aligned, whole_pages(size), MADV_HUGEPAGE);
+}
+
+static Pages *
+pages_of(void *array)
+{
+	Pages *pages;
+
+	memcpy(&pages, (char *) array - HEADER_BYTES, sizeof(pages));
+	return pages;
+}
+
 /* Not zeroed by promise; freed with context at the latest. */
 void *
 hb_pages_alloc(MemoryContext context, Size size)
 {
 	Pages *pages = MemoryContextAllocZero(context, sizeof(Pages));
-	size_t length = TYPEALIGN64(HUGE_BYTES, size + HEADER_BYTES) + HUGE_BYTES;
-	void *reserved = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *aligned;
 
-	if (reserved == MAP_FAILED)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-						errdetail("Failed on request of size %zu.", length)));
-	pages->reserved = reserved;
-	pages->length = length;
+	*pages = reserve(size, PROT_READ | PROT_WRITE);
 	pages->callback.func = unmap_pages;
 	pages->callback.arg = pages;
 	MemoryContextRegisterResetCallback(context, &pages->callback);
-	aligned = (char *) TYPEALIGN(HUGE_BYTES, reserved);
-	if (size > HUGE_BYTES / 4)
-		(void) madvise(aligned, TYPEALIGN64(HUGE_BYTES, size + HEADER_BYTES), MADV_HUGEPAGE);
-	memcpy(aligned, &pages, sizeof(pages));
-	return aligned + HEADER_BYTES;
+	ask_for_huge(pages, size);
+	memcpy(pages->aligned, &pages, sizeof(pages));
+	return pages->aligned + HEADER_BYTES;
 }
 
 void
 hb_pages_free(void *array)
 {
-	Pages *pages;
-
-	memcpy(&pages, (char *) array - HEADER_BYTES, sizeof(pages));
-	unmap_pages(pages);
+	unmap_pages(pages_of(array));
 }
 
 void
 hb_pages_trim(void *array, Size size)
 {
-	Pages *pages;
+	Pages *pages = pages_of(array);
 	char *start = (char *) TYPEALIGN(HUGE_BYTES, (char *) array + size);
-	char *end;
+	char *end = (char *) pages->reserved + pages->length;
 
-	memcpy(&pages, (char *) array - HEADER_BYTES, sizeof(pages));
-	end = (char *) pages->reserved + pages->length;
 	if (start < end)
 		(void) madvise(start, end - start, MADV_DONTNEED);
 }
 
+/* An array of old_size with room for size: its pages move, not its bytes. */
 void *
-hb_pages_grow(MemoryContext context, void *array, Size old_size, Size size)
+hb_pages_grow(void *array, Size old_size, Size size)
 {
-	void *grown = hb_pages_alloc(context, size);
+	Pages *pages = pages_of(array);
+	Pages grown = reserve(size, PROT_NONE);
 
-	memcpy(grown, array, old_size);
-	hb_pages_free(array);
-	return grown;
+	if (mremap(pages->aligned, whole_pages(old_size), whole_pages(size),
+			   MREMAP_MAYMOVE | MREMAP_FIXED, grown.aligned) == MAP_FAILED)
+	{
+		munmap(grown.reserved, grown.length);
+		out_of_memory(grown.length);
+	}
+	munmap(pages->reserved, pages->length);
+	pages->reserved = grown.reserved;
+	pages->length = grown.length;
+	pages->aligned = grown.aligned;
+	ask_for_huge(pages, size);
+	return pages->aligned + HEADER_BYTES;
 }

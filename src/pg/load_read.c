@@ -32,6 +32,7 @@
 #define NULL_NUMBER UINT64CONST(0x7FF8000000000001) /* a NaN, which no value is */
 #define NULL_DIGEST ((HbHash128){UINT64_MAX, UINT64_MAX})
 #define NULL_LEVEL UINT32_MAX
+#define PURPOSE_TEST 0x74657374
 
 void
 hb_load_note(HbLoad *load, const char *format, ...)
@@ -97,21 +98,38 @@ grow_rows(HbLoad *load)
 	if (load->nrows >= UINT32_MAX - 1)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many rows"),
 						errhint("Set options {\"max_rows\": n}.")));
-	load->meta = hb_pages_grow(load->context, load->meta, load->capacity * sizeof(HbRowMeta),
-							   capacity * sizeof(HbRowMeta));
+	load->rows =
+		hb_pages_grow(load->rows, load->capacity * sizeof(HbKeptRow), capacity * sizeof(HbKeptRow));
+	load->tails =
+		hb_pages_grow(load->tails, load->capacity * sizeof(uint32), capacity * sizeof(uint32));
 	if (load->moment_bytes > 0)
-		load->moments =
-			hb_pages_grow(load->context, load->moments, load->capacity * load->moment_bytes,
-						  capacity * load->moment_bytes);
+		load->moments = hb_pages_grow(load->moments, load->capacity * load->moment_bytes,
+									  capacity * load->moment_bytes);
 	load->capacity = capacity;
+}
+
+/* What the row is for, as long as no class lacks a side (load_split.c). */
+static inline HbPart
+part_of(const HbLoad *load, HbHash128 hash)
+{
+	if (load->request->test > 0.0 &&
+		hb_hash128_again(hash, load->request->split_seed, PURPOSE_TEST) < load->test.high)
+		return HB_PART_TEST;
+	return hb_hash128_compare(hash, load->validation) < 0 ? HB_PART_VALIDATION : HB_PART_TRAIN;
 }
 
 void
 hb_read_keep(HbLoad *load, const HbRowMeta *meta, const char *moments)
 {
+	HbPart part;
+
 	if (unlikely(load->nrows == load->capacity))
 		grow_rows(load);
-	load->meta[load->nrows] = *meta;
+	part = part_of(load, meta->hash);
+	load->rows[load->nrows] = (HbKeptRow){meta->hash.high, meta->target};
+	load->tails[load->nrows] =
+		(uint32) (meta->hash.low >> (32 + HB_PART_BITS) << HB_PART_BITS) | (uint32) part;
+	load->count[part]++;
 	if (load->moment_bytes > 0)
 		memcpy(load->moments + load->nrows * load->moment_bytes, moments, load->moment_bytes);
 	load->nrows++;

@@ -13,8 +13,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#define PURPOSE_TEST 0x74657374
-
 typedef struct Split
 {
 	HbLoad *load;
@@ -29,42 +27,20 @@ typedef struct Split
 static inline uint32
 class_at(const HbLoad *load, uint64 position)
 {
-	return load->task == HB_TASK_CLASSIFICATION ? load->meta[load->order[position]].target.level
+	return load->task == HB_TASK_CLASSIFICATION ? load->rows[load->order[position]].target.level
 												: 0;
 }
 
-static inline uint8 *
+static inline HbPart
 part_at(const HbLoad *load, uint64 position)
 {
-	return &load->part[load->order[position]];
+	return hb_row_part(load, load->order[position]);
 }
 
 static inline bool
 same_group(const HbLoad *load, uint64 a, uint64 b)
 {
-	return hb_hash128_compare(load->meta[load->order[a]].hash, load->meta[load->order[b]].hash) ==
-		   0;
-}
-
-static void
-assign_parts(HbLoad *load)
-{
-	HbHash128 validation = hb_hash128_threshold(load->request->validation);
-	HbHash128 test = hb_hash128_threshold(load->request->test);
-
-	for (uint64 i = 0; i < load->nrows; i++)
-	{
-		HbHash128 hash = load->meta[i].hash;
-		HbPart part = HB_PART_TRAIN;
-
-		if (load->request->test > 0.0 &&
-			hb_hash128_again(hash, load->request->split_seed, PURPOSE_TEST) < test.high)
-			part = HB_PART_TEST;
-		else if (hb_hash128_compare(hash, validation) < 0)
-			part = HB_PART_VALIDATION;
-		load->part[i] = part;
-		load->count[part]++;
-	}
+	return hb_rows_compare(load, load->order[a], load->order[b]) == 0;
 }
 
 /* Counts of each class on each side; true where some class misses a side. */
@@ -76,9 +52,13 @@ count_classes(Split *split)
 	for (int part = HB_PART_TRAIN; part <= HB_PART_VALIDATION; part++)
 		split->count[part] = palloc0(sizeof(uint32) * load->nclasses);
 	for (uint64 i = 0; i < load->nrows; i++)
-		if (load->part[i] != HB_PART_TEST)
-			split->count[load->part[i]]
-						[load->task == HB_TASK_CLASSIFICATION ? load->meta[i].target.level : 0]++;
+	{
+		HbPart part = hb_row_part(load, i);
+
+		if (part != HB_PART_TEST)
+			split->count[part]
+						[load->task == HB_TASK_CLASSIFICATION ? load->rows[i].target.level : 0]++;
+	}
 	for (uint32 c = 0; c < load->nclasses; c++)
 		if (split->count[HB_PART_TRAIN][c] == 0 || split->count[HB_PART_VALIDATION][c] == 0)
 			return true;
@@ -127,7 +107,7 @@ can_leave(const Split *split, uint64 first, uint64 end, HbPart from, int64 spare
 
 		/* Within a group rows are in order of class. */
 		for (; i < end && class_at(split->load, i) == class; i++)
-			n += *part_at(split->load, i) == from;
+			n += part_at(split->load, i) == from;
 		if (n > 0 && split->count[from][class] <= n && class != spared)
 			return false;
 	}
@@ -139,9 +119,9 @@ move_row(Split *split, uint64 position, HbPart from, HbPart to)
 {
 	uint32 class = class_at(split->load, position);
 
-	if (*part_at(split->load, position) != from)
+	if (part_at(split->load, position) != from)
 		return;
-	*part_at(split->load, position) = to;
+	hb_row_move(split->load, split->load->order[position], to);
 	split->count[from][class]--;
 	split->count[to][class]++;
 	split->load->count[from]--;
@@ -158,7 +138,7 @@ move_group(Split *split, uint32 class, HbPart from, HbPart to, int64 spared)
 	{
 		uint64 position = split->class_positions[i];
 
-		if (position < end || *part_at(load, position) != from)
+		if (position < end || part_at(load, position) != from)
 			continue;
 		find_group(load, position, &first, &end);
 		if (!can_leave(split, first, end, from, spared))
@@ -187,7 +167,7 @@ split_occurrences(Split *split, uint32 class, HbPart from, HbPart to)
 	{
 		uint64 position = split->class_positions[i];
 
-		if (*part_at(split->load, position) != from)
+		if (part_at(split->load, position) != from)
 			continue;
 		move_row(split, position, from, to);
 		moving--;
@@ -233,7 +213,7 @@ split_groups(Split *split)
 		while (end < load->nrows && same_group(load, first, end))
 			end++;
 		for (uint64 i = first; i < end; i++)
-			if (*part_at(load, i) == HB_PART_TRAIN)
+			if (part_at(load, i) == HB_PART_TRAIN)
 			{
 				training++;
 				break;
@@ -249,7 +229,7 @@ split_groups(Split *split)
 		while (end < load->nrows && same_group(load, first, end))
 			end++;
 		n = (int64) (end - first);
-		if (n < 2 || *part_at(load, first) == HB_PART_TEST)
+		if (n < 2 || part_at(load, first) == HB_PART_TEST)
 			continue;
 		validating = (int64) rint(load->request->validation * n);
 		validating = Max(1, Min(validating, n - 1));
@@ -290,7 +270,6 @@ hb_load_split(HbLoad *load)
 	uint64 usable;
 	bool incomplete;
 
-	assign_parts(load);
 	usable = load->count[HB_PART_TRAIN] + load->count[HB_PART_VALIDATION];
 	if (usable < HB_MIN_ROWS)
 		ereport(ERROR,
