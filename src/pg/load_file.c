@@ -24,11 +24,11 @@
 #define WINDOW_PAGES 2
 /*
  * On a virtual machine that hands free memory back to its host, a huge page may have to be found there first: up to
- * 5 ms each instead of 0.1.  So much time beyond what small pages cost is spent on a file, no more: the pages
- * found stay with this machine for the next study, and a large file does not wait for its host.
+ * 5 ms each instead of 0.1.  A file may cost so much time more than with small pages, at most: quick pages make up for
+ * slow ones.
  */
 #define SMALL_PAGES_SECONDS 0.0005
-#define MAX_WAIT_SECONDS 0.1
+#define MAX_WAIT_SECONDS 0.005
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -130,7 +130,7 @@ collapse(HbLoadFile *file, uint64 offset, char *address, int n)
 		if (pwrite(file->fd, &zero, 1, (off_t) (offset + i * HUGE_BYTES)) != 1 ||
 			madvise(address + i * HUGE_BYTES, HUGE_BYTES, MADV_COLLAPSE) != 0)
 			return false;
-		file->waited += Max(cpu_clock() - start - SMALL_PAGES_SECONDS, 0.0);
+		file->waited += cpu_clock() - start - SMALL_PAGES_SECONDS;
 	}
 	return file->waited < MAX_WAIT_SECONDS;
 }
