@@ -9,8 +9,8 @@
 # Short: letter and 12,000 Fashion-MNIST images, R = 27, one seed.  full: adult, synthetic 100,000 x 30 and all 60,000
 # images, too, R = 27 and 81, seeds 1 to 5.  TASKS, MODELS, RS, SEEDS and PEERS choose otherwise.
 #
-# Ours: the default (Hyperband, random draws), Hyperband with tpe, one bracket of Successive Halving, and random search; so that
-# each peer has its like.
+# Ours: the default (Hyperband, random draws), Hyperband with tpe, one bracket of Successive Halving, and random search, so that
+# each peer has its like; and with Sobol points one bracket and ASHA, which were best of all on recorded curves (replay.sh).
 # The same search space, batch size (128), longest training and trial counts for all; every method sets a fifth of the
 # rows aside for validation (a sixth of 12,000).  Wall and CPU time run from the first byte read to the tuned model; the
 # error on test rows that nobody saw is measured after.  What differs is written in hpo_peer.py.
@@ -123,6 +123,8 @@ for task in $TASKS; do
 				ours 'hyperband, tpe' ", sampler => 'tpe'"
 				ours 'hyperband, halving' ", scheduler => 'halving', n_trials => $R"
 				ours 'hyperband, random search' ", scheduler => 'full', n_trials => $full"
+				ours 'hyperband, sobol, halving' ", sampler => 'sobol', scheduler => 'halving', n_trials => $R"
+				ours 'hyperband, sobol, asha' ", sampler => 'sobol', scheduler => 'asha'"
 				[ -z "$missing" ] || continue
 				for peer in $PEERS; do
 					n=$trials
