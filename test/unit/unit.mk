@@ -32,4 +32,4 @@ build/unit/test_subsample: src/trainer/serve.c src/trainer/folds.c src/trainer/e
 
 .PHONY: check-core
 check-core: $(UNIT_BIN)
-	prove $(PROVE_FLAGS) --exec '' $(UNIT_BIN) test/arm64
+	prove $(PROVE_FLAGS) --exec '' $(UNIT_BIN) test/arm64 test/clang
