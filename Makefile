@@ -73,8 +73,9 @@ endif
 
 # A square root that sets errno keeps loops from being vectorised; comparisons that may trap, and a path of its own for
 # arguments that were cut to a range (gcc), make them twice as long.  None of the three changes a result.
-ONE_PATH := $(shell $(CC) -fno-thread-jumps -E -x c /dev/null >/dev/null 2>&1 && echo -fno-thread-jumps)
-src/compute/%.o: CFLAGS += -fno-math-errno -fno-trapping-math $(ONE_PATH)
+compute_flags = -fno-math-errno -fno-trapping-math $(shell $(1) -fno-thread-jumps -E -x c /dev/null >/dev/null 2>&1 && echo -fno-thread-jumps)
+COMPUTE_FLAGS := $(call compute_flags,$(CC))
+src/compute/%.o: CFLAGS += $(COMPUTE_FLAGS)
 # Kernels for one instruction set each; which one runs is decided at run time.
 ifeq ($(shell uname -m),x86_64)
 AVX2_FLAGS := -mavx2 -mfma

@@ -3,7 +3,7 @@
  *
  * Included once by each kernel file, which is compiled for its own instruction set; all functions are static.
  * Bounds and pointers are copied to locals before a loop: the server's build has -fno-strict-aliasing.
- * sqrt must not set errno to vectorise: the Makefile compiles this folder with -fno-math-errno.
+ * sqrt must not set errno to vectorise: the Makefile compiles this folder with compute_flags.
  */
 #include "compute/vecmath.h"
 

@@ -16,7 +16,6 @@
 #endif
 
 #define NULL_LEVEL UINT32_MAX
-#define AHEAD 16 /* records are visited in random order: ask for them early */
 
 /* Neighbouring numbers of a record. */
 typedef struct CountRun
@@ -314,8 +313,8 @@ count_scalars(Counting *c, const uint32 *rows, uint64 n, const char *records)
 
 		if ((i & 0xFFFF) == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (i + AHEAD < n)
-			prefetch_record(records + (Size) rows[i + AHEAD] * load->record_bytes,
+		if (i + HB_ROWS_AHEAD < n)
+			prefetch_record(records + (Size) rows[i + HB_ROWS_AHEAD] * load->record_bytes,
 							load->record_bytes);
 		for (int r = 0; r < c->nruns; r++)
 			count_run(c, &c->runs[r], record, vectors);

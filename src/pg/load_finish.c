@@ -13,7 +13,6 @@
 #include "utils/memutils.h"
 
 #define NULL_LEVEL UINT32_MAX
-#define AHEAD 16 /* rows are visited in random order: ask for them early */
 
 typedef struct Finish
 {
@@ -42,16 +41,14 @@ order_parts(Finish *finish)
 		uint32 row = load->order[i];
 		HbPart part = hb_row_part(load, row);
 
-		if (i + AHEAD < load->nrows)
-			__builtin_prefetch(&load->tails[load->order[i + AHEAD]]);
+		if (i + HB_ROWS_AHEAD < load->nrows)
+			__builtin_prefetch(&load->tails[load->order[i + HB_ROWS_AHEAD]]);
 		parts[part][n[part]++] = row;
 	}
-	for (int part = 0; part < 3; part++)
-	{
-		finish->parts[part] = part == 0 ? load->order : finish->parts[part - 1] + n[part - 1];
-		if (part != HB_PART_TRAIN)
-			memcpy(finish->parts[part], parts[part], sizeof(uint32) * n[part]);
-	}
+	finish->parts[HB_PART_TRAIN] = load->order;
+	finish->parts[HB_PART_VALIDATION] = load->order + n[HB_PART_TRAIN];
+	finish->parts[HB_PART_TEST] = finish->parts[HB_PART_VALIDATION] + n[HB_PART_VALIDATION];
+	memcpy(finish->parts[HB_PART_VALIDATION], others, sizeof(uint32) * moved);
 	hb_pages_free(others);
 }
 
@@ -273,8 +270,8 @@ standardise_targets(Finish *finish)
 
 	for (uint64 i = 0; i < n; i++)
 	{
-		if (i + AHEAD < n)
-			__builtin_prefetch(&load->rows[rows[i + AHEAD]].target);
+		if (i + HB_ROWS_AHEAD < n)
+			__builtin_prefetch(&load->rows[rows[i + HB_ROWS_AHEAD]].target);
 		sum += hb_target_number(load, rows[i]) - first;
 	}
 	finish->target_mean = first + sum / n;
@@ -282,8 +279,8 @@ standardise_targets(Finish *finish)
 	{
 		double d = hb_target_number(load, rows[i]) - finish->target_mean;
 
-		if (i + AHEAD < n)
-			__builtin_prefetch(&load->rows[rows[i + AHEAD]].target);
+		if (i + HB_ROWS_AHEAD < n)
+			__builtin_prefetch(&load->rows[rows[i + HB_ROWS_AHEAD]].target);
 		squares += d * d;
 	}
 	finish->target_scale = sqrt(squares / n);

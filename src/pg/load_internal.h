@@ -104,7 +104,7 @@ extern uint32 hb_integers_code(const HbIntegers *set, int64 value);
 
 /* load_pages.c: large arrays that a load writes once and drops. */
 extern void *hb_pages_alloc(MemoryContext context, Size size);
-extern void *hb_pages_grow(void *pages, Size old_size, Size size);
+extern void *hb_pages_grow(void *pages, Size size);
 extern void hb_pages_free(void *pages);
 /* Gives back what lies behind the first size bytes. */
 extern void hb_pages_trim(void *pages, Size size);
@@ -235,6 +235,8 @@ typedef struct HbKeptRow
 
 #define HB_PART_BITS 2
 
+#define HB_ROWS_AHEAD 16 /* rows are visited in random order: ask for them early */
+
 struct HbSample;
 typedef struct HbLoadDirect HbLoadDirect; /* load_direct.c */
 
@@ -321,7 +323,8 @@ extern void hb_sample_finish(HbLoad *load);
 /* load_order.c */
 extern void hb_load_classes(HbLoad *load);
 extern void hb_load_order(HbLoad *load);
-/* load_split.c */
+/* load_split.c: what a row is for by its digest, and then where some class lacks a side. */
+extern HbPart hb_load_part(const HbLoad *load, HbHash128 hash);
 extern void hb_load_split(HbLoad *load);
 
 /* load_count.c: of the training rows, by column. */
@@ -346,12 +349,6 @@ static inline HbPart
 hb_row_part(const HbLoad *load, uint64 row)
 {
 	return (HbPart) (load->tails[row] & ((1 << HB_PART_BITS) - 1));
-}
-
-static inline void
-hb_row_move(HbLoad *load, uint64 row, HbPart part)
-{
-	load->tails[row] = load->tails[row] >> HB_PART_BITS << HB_PART_BITS | (uint32) part;
 }
 
 /* By digest; 0 where two rows have the same features. */

@@ -14,8 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#define AHEAD 16 /* rows are visited in random order: ask for them early */
-#define FEW 32   /* rows are sorted by insertion */
+#define FEW 32 /* rows are sorted by insertion */
 
 static void
 check_class_count(HbLoad *load, uint64 n)
@@ -218,7 +217,7 @@ hb_load_order(HbLoad *load)
 
 		if ((b & 0xFFFF) == 0)
 			CHECK_FOR_INTERRUPTS();
-		for (uint64 i = start + AHEAD; i < Min(end + AHEAD, n); i++)
+		for (uint64 i = start + HB_ROWS_AHEAD; i < Min(end + HB_ROWS_AHEAD, n); i++)
 			__builtin_prefetch(&load->rows[order[i]]);
 		if (end - start <= FEW)
 			sort_few(load, order + start, (int) (end - start));

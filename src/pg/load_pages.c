@@ -107,14 +107,14 @@ hb_pages_trim(void *array, Size size)
 		(void) madvise(start, end - start, MADV_DONTNEED);
 }
 
-/* An array of old_size with room for size: its pages move, not its bytes. */
+/* The array with room for size: its pages move, not its bytes. */
 void *
-hb_pages_grow(void *array, Size old_size, Size size)
+hb_pages_grow(void *array, Size size)
 {
 	Pages *pages = pages_of(array);
 	Pages grown = reserve(size, PROT_NONE);
 
-	if (mremap(pages->aligned, whole_pages(old_size), whole_pages(size),
+	if (mremap(pages->aligned, pages->length - HUGE_BYTES, whole_pages(size),
 			   MREMAP_MAYMOVE | MREMAP_FIXED, grown.aligned) == MAP_FAILED)
 	{
 		munmap(grown.reserved, grown.length);

@@ -32,7 +32,6 @@
 #define NULL_NUMBER UINT64CONST(0x7FF8000000000001) /* a NaN, which no value is */
 #define NULL_DIGEST ((HbHash128){UINT64_MAX, UINT64_MAX})
 #define NULL_LEVEL UINT32_MAX
-#define PURPOSE_TEST 0x74657374
 
 void
 hb_load_note(HbLoad *load, const char *format, ...)
@@ -98,24 +97,11 @@ grow_rows(HbLoad *load)
 	if (load->nrows >= UINT32_MAX - 1)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many rows"),
 						errhint("Set options {\"max_rows\": n}.")));
-	load->rows =
-		hb_pages_grow(load->rows, load->capacity * sizeof(HbKeptRow), capacity * sizeof(HbKeptRow));
-	load->tails =
-		hb_pages_grow(load->tails, load->capacity * sizeof(uint32), capacity * sizeof(uint32));
+	load->rows = hb_pages_grow(load->rows, capacity * sizeof(HbKeptRow));
+	load->tails = hb_pages_grow(load->tails, capacity * sizeof(uint32));
 	if (load->moment_bytes > 0)
-		load->moments = hb_pages_grow(load->moments, load->capacity * load->moment_bytes,
-									  capacity * load->moment_bytes);
+		load->moments = hb_pages_grow(load->moments, capacity * load->moment_bytes);
 	load->capacity = capacity;
-}
-
-/* What the row is for, as long as no class lacks a side (load_split.c). */
-static inline HbPart
-part_of(const HbLoad *load, HbHash128 hash)
-{
-	if (load->request->test > 0.0 &&
-		hb_hash128_again(hash, load->request->split_seed, PURPOSE_TEST) < load->test.high)
-		return HB_PART_TEST;
-	return hb_hash128_compare(hash, load->validation) < 0 ? HB_PART_VALIDATION : HB_PART_TRAIN;
 }
 
 void
@@ -125,7 +111,7 @@ hb_read_keep(HbLoad *load, const HbRowMeta *meta, const char *moments)
 
 	if (unlikely(load->nrows == load->capacity))
 		grow_rows(load);
-	part = part_of(load, meta->hash);
+	part = hb_load_part(load, meta->hash);
 	load->rows[load->nrows] = (HbKeptRow){meta->hash.high, meta->target};
 	load->tails[load->nrows] =
 		(uint32) (meta->hash.low >> (32 + HB_PART_BITS) << HB_PART_BITS) | (uint32) part;

@@ -13,6 +13,8 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#define PURPOSE_TEST 0x74657374
+
 typedef struct Split
 {
 	HbLoad *load;
@@ -23,6 +25,15 @@ typedef struct Split
 	uint64 split_classes;
 	uint64 single_classes;
 } Split;
+
+HbPart
+hb_load_part(const HbLoad *load, HbHash128 hash)
+{
+	if (load->request->test > 0.0 &&
+		hb_hash128_again(hash, load->request->split_seed, PURPOSE_TEST) < load->test.high)
+		return HB_PART_TEST;
+	return hb_hash128_compare(hash, load->validation) < 0 ? HB_PART_VALIDATION : HB_PART_TRAIN;
+}
 
 static inline uint32
 class_at(const HbLoad *load, uint64 position)
@@ -118,10 +129,11 @@ static void
 move_row(Split *split, uint64 position, HbPart from, HbPart to)
 {
 	uint32 class = class_at(split->load, position);
+	uint32 *tail = &split->load->tails[split->load->order[position]];
 
 	if (part_at(split->load, position) != from)
 		return;
-	hb_row_move(split->load, split->load->order[position], to);
+	*tail = *tail >> HB_PART_BITS << HB_PART_BITS | (uint32) to;
 	split->count[from][class]--;
 	split->count[to][class]++;
 	split->load->count[from]--;

@@ -17,8 +17,10 @@ SANITIZE_BIN := $(patsubst test/unit/%.c,build/sanitize/unit/%,$(UNIT_SRC))
 FUZZ_OBJ := $(patsubst src/%.c,build/fuzz/core/%.o,$(UNIT_LIB_SRC))
 FUZZ_BIN := $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
 
-build/sanitize/core/compute/%.o: SANITIZE_CFLAGS += -fno-math-errno
-build/fuzz/core/compute/%.o: SANITIZE_CFLAGS += -fno-math-errno
+SANITIZE_COMPUTE_FLAGS := $(call compute_flags,$(SANITIZE_CC))
+FUZZ_COMPUTE_FLAGS := $(call compute_flags,$(FUZZ_CC))
+build/sanitize/core/compute/%.o: SANITIZE_CFLAGS += $(SANITIZE_COMPUTE_FLAGS)
+build/fuzz/core/compute/%.o: SANITIZE_CFLAGS += $(FUZZ_COMPUTE_FLAGS)
 build/sanitize/core/compute/%_avx2.o: SANITIZE_CFLAGS += $(AVX2_FLAGS)
 build/sanitize/core/compute/%_avx512.o: SANITIZE_CFLAGS += $(AVX512_FLAGS)
 build/sanitize/core/compute/%_amx.o: SANITIZE_CFLAGS += $(AMX_FLAGS)

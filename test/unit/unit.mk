@@ -10,7 +10,8 @@ UNIT_OBJ := $(patsubst src/%.c,build/core/%.o,$(UNIT_LIB_SRC))
 UNIT_DOUBLE_OBJ := $(patsubst src/%.c,build/double/%.o,$(filter-out src/compute/openblas% src/compute/%_avx2.c src/compute/%_avx512.c src/compute/%_amx.c,$(UNIT_LIB_SRC)))
 UNIT_HEADERS := $(wildcard src/*/*.h test/unit/*.h)
 
-build/core/compute/%.o: UNIT_CFLAGS += -fno-math-errno
+UNIT_COMPUTE_FLAGS := $(call compute_flags,$(UNIT_CC))
+build/core/compute/%.o: UNIT_CFLAGS += $(UNIT_COMPUTE_FLAGS)
 build/core/compute/%_avx2.o: UNIT_CFLAGS += $(AVX2_FLAGS)
 build/core/compute/%_avx512.o: UNIT_CFLAGS += $(AVX512_FLAGS)
 build/core/compute/%_amx.o: UNIT_CFLAGS += $(AMX_FLAGS)
