@@ -1,13 +1,18 @@
 /*
- * draw.inc.h - Philox4x32-10 (Salmon et al., SC 2011) in vectors of 64-bit lanes, the twin of reference_draw
+ * draw.inc.h - dropout: masks by Philox4x32-10 (Salmon et al., SC 2011) in vectors of 64-bit lanes, the twin of
+ * reference_mask, and what they leave
  *
  * A lane holds a 32-bit word in its lower half: the 32 x 32 bit multiplication reads nothing else, so
- * that a product serves as its own lower half without a mask.  The words are reference_draw's, bit for bit.
+ * that a product serves as its own lower half without a mask.  The words are Random123's, bit for bit.
  *
  * The including file defines W (a vector), WLANES, W_FILL, W_COUNT (0, 1, ...), W_ADD, W_MUL, W_HIGH (>> 32), W_XOR
- * (of three), W_STORE (lower halves to WLANES uint32_t).
+ * (of three); W_JOIN (the lower halves of two vectors, in order), BYTES (all bytes of a vector alike), KEEP (a KEPT with
+ * a bit for each byte of a draw that is above high, or equal to it with that of next at least low); V, LANES, FILL, LOAD,
+ * STORE, SCALED (the elements at p times scale where the bits of kept say so, else 0), PASSES (bits: of those at p, which relu
+ * lets through).
  */
 #define DRAW_ROUNDS 10
+#define KEPT_PARTS (sizeof(KEPT) / sizeof(uint16_t))
 
 /* Two vectors at a time hide the latency of the multiplication. */
 typedef struct DrawState
@@ -36,9 +41,26 @@ draw_rounds(const W keys[DRAW_ROUNDS][2], DrawState *state)
 	*state = s;
 }
 
+/* Of 2 * WLANES blocks: each word's mask at its own place in a group. */
+static inline void
+store_masks(const DrawState *s, uint32_t rate, uint16_t *kept)
+{
+	const W high = BYTES(rate >> 8), low = BYTES(rate & 255);
+	const W word[4] = {W_JOIN(s->a[0], s->a[1]), W_JOIN(s->b[0], s->b[1]), W_JOIN(s->c[0], s->c[1]),
+					   W_JOIN(s->d[0], s->d[1])};
+
+#pragma GCC unroll 4
+	for (int w = 0; w < 4; w++)
+	{
+		KEPT bits = KEEP(word[w], word[(w + 1) % 4], high, low);
+
+		memcpy(kept + w * HB_MASK_BLOCKS / 4, &bits, sizeof bits);
+	}
+}
+
 static void
-vector_draw(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
-			uint32_t *out)
+vector_mask(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
+			uint32_t rate, uint16_t *kept)
 {
 	W keys[DRAW_ROUNDS][2];
 	uint32_t key0 = (uint32_t) seed, key1 = (uint32_t) (seed >> 32);
@@ -48,8 +70,8 @@ vector_draw(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, siz
 		keys[round][0] = W_FILL(key0);
 		keys[round][1] = W_FILL(key1);
 	}
-	for (size_t group = 0; group < groups; group++, out += 4 * HB_DRAW_BLOCKS)
-		for (uint32_t at = 0; at < HB_DRAW_BLOCKS; at += 2 * WLANES)
+	for (size_t group = 0; group < groups; group++, kept += HB_MASK_GROUP / 16)
+		for (uint32_t at = 0; at < HB_MASK_BLOCKS; at += 2 * WLANES)
 		{
 			DrawState s;
 
@@ -58,18 +80,41 @@ vector_draw(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, siz
 				s.a[i] = W_FILL(stream);
 				s.b[i] = W_FILL((uint32_t) detail);
 				s.c[i] = W_FILL((uint32_t) (detail >> 32));
-				s.d[i] = W_ADD(W_FILL(first + (uint32_t) group * HB_DRAW_BLOCKS + at + i * WLANES),
+				s.d[i] = W_ADD(W_FILL(first + (uint32_t) group * HB_MASK_BLOCKS + at + i * WLANES),
 							   W_COUNT());
 			}
 			draw_rounds(keys, &s);
-			for (uint32_t i = 0; i < 2; i++)
-			{
-				uint32_t *to = out + at + i * WLANES;
-
-				W_STORE(to, s.a[i]);
-				W_STORE(to + HB_DRAW_BLOCKS, s.b[i]);
-				W_STORE(to + 2 * HB_DRAW_BLOCKS, s.c[i]);
-				W_STORE(to + 3 * HB_DRAW_BLOCKS, s.d[i]);
-			}
+			store_masks(&s, rate, kept + at / (2 * WLANES) * KEPT_PARTS);
 		}
+}
+
+static void
+vector_drop(const uint16_t *kept, float scale, const float *a, float *out, size_t n)
+{
+	const V factor = FILL(scale);
+
+	for (size_t i = 0; i < n; i += HB_PAD)
+#pragma GCC unroll 2
+		for (size_t j = 0; j < HB_PAD; j += LANES)
+			STORE(out + i + j, SCALED(kept[i / 16] >> j, factor, a + i + j));
+}
+
+static void
+vector_drop_relu(uint16_t *kept, float scale, float *z, size_t n)
+{
+	const V factor = FILL(scale);
+
+	for (size_t i = 0; i < n; i += HB_PAD)
+	{
+		uint32_t positive = 0;
+
+#pragma GCC unroll 2
+		for (size_t j = 0; j < HB_PAD; j += LANES)
+			positive |= PASSES(z + i + j) << j;
+		positive &= kept[i / 16];
+		kept[i / 16] = (uint16_t) positive;
+#pragma GCC unroll 2
+		for (size_t j = 0; j < HB_PAD; j += LANES)
+			STORE(z + i + j, SCALED(positive >> j, factor, z + i + j));
+	}
 }

@@ -93,14 +93,6 @@ ew_activate_back(HbActivation f, const hb_real *restrict z, const hb_real *restr
 	}
 }
 
-static void
-ew_drop(const uint16_t *restrict draws, uint32_t threshold, hb_real keep, const hb_real *a,
-		hb_real *out, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		out[i] = a[i] * ((int32_t) draws[i] >= (int32_t) threshold ? keep : 0);
-}
-
 /* In a fixed order whatever n is: sixteen partial sums, then a tree. */
 static double
 ew_sum(const hb_real *x, size_t n)

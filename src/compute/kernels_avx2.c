@@ -47,9 +47,31 @@
 #define W_MUL(x, y) _mm256_mul_epu32(x, y)
 #define W_HIGH(x) _mm256_srli_epi64(x, 32)
 #define W_XOR(x, y, z) _mm256_xor_si256(_mm256_xor_si256(x, y), z)
-#define W_STORE(p, x)                                                                              \
-	_mm_storeu_si128((__m128i *) (void *) (p), _mm256_castsi256_si128(_mm256_permutevar8x32_epi32( \
-												   x, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6))))
+/* the even words of each half, then the quarters in order */
+#define W_JOIN(x, y)                                                                               \
+	_mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(x),         \
+																   _mm256_castsi256_ps(y), 0x88)), \
+							 0xd8)
+#define BYTES(x) _mm256_set1_epi8((char) (x))
+#define KEPT uint32_t
+#define AT_LEAST(x, y) _mm256_cmpeq_epi8(_mm256_max_epu8(x, y), x)
+#define KEEP(draw, next, high, low)                                                                \
+	((uint32_t) _mm256_movemask_epi8(_mm256_andnot_si256(                                          \
+		_mm256_andnot_si256(AT_LEAST(next, low), _mm256_cmpeq_epi8(draw, high)),                   \
+		AT_LEAST(draw, high))))
+#define PASSES(p)                                                                                \
+	((uint32_t) _mm256_movemask_ps(_mm256_cmp_ps(LOAD(p), _mm256_setzero_ps(), _CMP_NLE_UQ)))
+#define SCALED(kept, scale, p)                                                                     \
+	_mm256_and_ps(_mm256_mul_ps(LOAD(p), scale), kept_lanes((uint32_t) (kept)))
+
+static inline __m256
+kept_lanes(uint32_t kept)
+{
+	const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+
+	return _mm256_castsi256_ps(
+		_mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int32_t) kept), bit), bit));
+}
 
 #include "compute/draw.inc.h"
 
@@ -132,8 +154,9 @@ const HbProvider hb_provider_avx2 = {
 	.row_sums = ew_row_sums,
 	.activate = ew_activate,
 	.activate_back = ew_activate_back,
-	.draw = vector_draw,
-	.drop = ew_drop,
+	.mask = vector_mask,
+	.drop = vector_drop,
+	.drop_relu = vector_drop_relu,
 	.softmax = ew_softmax,
 	.cross_entropy = softmax_cross_entropy,
 	.hinge = ew_hinge,

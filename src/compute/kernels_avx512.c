@@ -45,7 +45,16 @@
 /* by the port that multiplies nothing; what is left in the upper halves does not count */
 #define W_HIGH(x) _mm512_shuffle_epi32(x, (_MM_PERM_ENUM) 0xf5)
 #define W_XOR(x, y, z) _mm512_ternarylogic_epi64(x, y, z, 0x96)
-#define W_STORE(p, x) _mm256_storeu_si256((__m256i *) (void *) (p), _mm512_cvtepi64_epi32(x))
+#define W_JOIN(x, y)                                                                               \
+	_mm512_permutex2var_epi32(                                                                     \
+		x, _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0), y)
+#define BYTES(x) _mm512_set1_epi8((char) (x))
+#define KEPT uint64_t
+#define KEEP(draw, next, high, low)                                                                \
+	(~(_mm512_cmplt_epu8_mask(draw, high) |                                                        \
+	   _mm512_mask_cmplt_epu8_mask(_mm512_cmpeq_epi8_mask(draw, high), next, low)))
+#define PASSES(p) ((uint32_t) _mm512_cmp_ps_mask(LOAD(p), _mm512_setzero_ps(), _CMP_NLE_UQ))
+#define SCALED(kept, scale, p) _mm512_maskz_mul_ps((__mmask16) (kept), scale, LOAD(p))
 
 #include "compute/draw.inc.h"
 
@@ -98,9 +107,9 @@ avx512_transpose(const float *from, size_t rows, size_t cols, size_t from_row, f
 #define ELEMENTWISE                                                                                \
 	.panel = HB_PANEL, .version = avx512_version, .transpose = avx512_transpose,                   \
 	.row_sums = ew_row_sums, .activate = ew_activate, .activate_back = ew_activate_back,           \
-	.draw = vector_draw, .drop = ew_drop, .softmax = ew_softmax,                                   \
-	.cross_entropy = softmax_cross_entropy, .hinge = ew_hinge, .squared = ew_squared,              \
-	.errors = ew_errors, .update = vector_update
+	.mask = vector_mask, .drop = vector_drop, .drop_relu = vector_drop_relu,                       \
+	.softmax = ew_softmax, .cross_entropy = softmax_cross_entropy, .hinge = ew_hinge,              \
+	.squared = ew_squared, .errors = ew_errors, .update = vector_update
 
 const HbProvider hb_provider_avx512 = {
 	.name = "avx512",

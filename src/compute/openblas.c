@@ -81,17 +81,22 @@ openblas_activate_back(HbActivation f, const hb_real *z, const hb_real *a, hb_re
 }
 
 static void
-openblas_draw(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
-			  uint32_t *out)
+openblas_mask(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
+			  uint32_t rate, uint16_t *kept)
 {
-	hb_provider_kernels()->draw(seed, stream, detail, first, groups, out);
+	hb_provider_kernels()->mask(seed, stream, detail, first, groups, rate, kept);
 }
 
 static void
-openblas_drop(const uint16_t *draws, uint32_t threshold, hb_real keep, const hb_real *a,
-			  hb_real *out, size_t n)
+openblas_drop(const uint16_t *kept, hb_real scale, const hb_real *a, hb_real *out, size_t n)
 {
-	hb_provider_kernels()->drop(draws, threshold, keep, a, out, n);
+	hb_provider_kernels()->drop(kept, scale, a, out, n);
+}
+
+static void
+openblas_drop_relu(uint16_t *kept, hb_real scale, hb_real *z, size_t n)
+{
+	hb_provider_kernels()->drop_relu(kept, scale, z, n);
 }
 
 static void
@@ -142,8 +147,9 @@ const HbProvider hb_provider_openblas = {
 	.row_sums = openblas_row_sums,
 	.activate = openblas_activate,
 	.activate_back = openblas_activate_back,
-	.draw = openblas_draw,
+	.mask = openblas_mask,
 	.drop = openblas_drop,
+	.drop_relu = openblas_drop_relu,
 	.softmax = openblas_softmax,
 	.cross_entropy = openblas_cross_entropy,
 	.hinge = openblas_hinge,

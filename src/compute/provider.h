@@ -31,7 +31,10 @@ typedef float hb_real;
 
 #define HB_PAD 16   /* strides are multiples of this many elements */
 #define HB_PANEL 32 /* columns of a packed panel */
-#define HB_DRAW_BLOCKS 16
+
+/* A group of dropout's draws: so many Philox blocks, a byte an element. */
+#define HB_MASK_BLOCKS 16
+#define HB_MASK_GROUP (16 * HB_MASK_BLOCKS)
 
 /*
  * Whether an operand is rearranged for one product or for several.  HB_AGAIN promises that it has not changed since a
@@ -172,14 +175,17 @@ typedef struct HbProvider
 	/* d *= f'(z), given what activate() left */
 	void (*activate_back)(HbActivation f, const hb_real *z, const hb_real *a, hb_real *d, size_t n);
 	/*
-	 * Philox words (as hb_random4) of counter blocks first.. in groups of HB_DRAW_BLOCKS: word w of block b of a group
-	 * at out[group * 4 * HB_DRAW_BLOCKS + w * HB_DRAW_BLOCKS + b]
+	 * Draws, by Philox (as hb_random4) on counter blocks first.., which of groups of HB_MASK_GROUP elements to keep, each
+	 * but with probability rate / 65536: bit e % 16 of kept[e / 16].  Element e of a group has byte e % 4 (the lowest is
+	 * 0) of word e / 64 of block e % 64 / 4; it is dropped where that is below rate / 256, and where they are equal, by
+	 * the byte of the element 64 further (of the first after the last) below rate % 256.
 	 */
-	void (*draw)(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
-				 uint32_t *out);
-	/* out = a * mask, mask = keep where draw >= threshold, else 0 */
-	void (*drop)(const uint16_t *draws, uint32_t threshold, hb_real keep, const hb_real *a,
-				 hb_real *out, size_t n);
+	void (*mask)(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
+				 uint32_t rate, uint16_t *kept);
+	/* out = a * scale where kept, else 0; n is a multiple of HB_PAD */
+	void (*drop)(const uint16_t *kept, hb_real scale, const hb_real *a, hb_real *out, size_t n);
+	/* z = relu(z) * scale where kept, else 0; kept is from then on where relu has a slope, too: the mask of the way back */
+	void (*drop_relu)(uint16_t *kept, hb_real scale, hb_real *z, size_t n);
 	void (*softmax)(hb_real *z, size_t outputs, size_t n, size_t ld, hb_real *scratch);
 	/* each returns the sum of the n losses */
 	double (*cross_entropy)(const HbScores *scores);

@@ -54,38 +54,72 @@ hb_transpose_reference(const hb_real *from, size_t rows, size_t cols, size_t fro
 	}
 }
 
-/* Philox4x32-10 (Salmon et al., SC 2011) on sixteen counters at once; test_compute holds it to Random123. */
+/* Philox4x32-10 (Salmon et al., SC 2011) on a group's counters at once: words[w] is word w of each block. */
 static void
-reference_draw(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
-			   uint32_t *out)
+draw_group(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first,
+		   uint32_t words[4][HB_MASK_BLOCKS])
 {
-	for (size_t group = 0; group < groups; group++, out += 4 * HB_DRAW_BLOCKS)
+	uint32_t *a = words[0], *b = words[1], *c = words[2], *d = words[3];
+	uint32_t key0 = (uint32_t) seed, key1 = (uint32_t) (seed >> 32);
+
+	for (uint32_t i = 0; i < HB_MASK_BLOCKS; i++)
 	{
-		uint32_t a[HB_DRAW_BLOCKS], b[HB_DRAW_BLOCKS], c[HB_DRAW_BLOCKS], d[HB_DRAW_BLOCKS];
-		uint32_t key0 = (uint32_t) seed, key1 = (uint32_t) (seed >> 32);
-
-		for (uint32_t i = 0; i < HB_DRAW_BLOCKS; i++)
-		{
-			a[i] = stream;
-			b[i] = (uint32_t) detail;
-			c[i] = (uint32_t) (detail >> 32);
-			d[i] = first + (uint32_t) group * HB_DRAW_BLOCKS + i;
-		}
-		for (int round = 0; round < 10; round++, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u)
-			for (int i = 0; i < HB_DRAW_BLOCKS; i++)
-			{
-				uint64_t x = (uint64_t) 0xD2511F53u * a[i], y = (uint64_t) 0xCD9E8D57u * c[i];
-
-				a[i] = (uint32_t) (y >> 32) ^ b[i] ^ key0;
-				c[i] = (uint32_t) (x >> 32) ^ d[i] ^ key1;
-				b[i] = (uint32_t) y;
-				d[i] = (uint32_t) x;
-			}
-		memcpy(out, a, sizeof a);
-		memcpy(out + HB_DRAW_BLOCKS, b, sizeof b);
-		memcpy(out + 2 * HB_DRAW_BLOCKS, c, sizeof c);
-		memcpy(out + 3 * HB_DRAW_BLOCKS, d, sizeof d);
+		a[i] = stream;
+		b[i] = (uint32_t) detail;
+		c[i] = (uint32_t) (detail >> 32);
+		d[i] = first + i;
 	}
+	for (int round = 0; round < 10; round++, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u)
+		for (int i = 0; i < HB_MASK_BLOCKS; i++)
+		{
+			uint64_t x = (uint64_t) 0xD2511F53u * a[i], y = (uint64_t) 0xCD9E8D57u * c[i];
+
+			a[i] = (uint32_t) (y >> 32) ^ b[i] ^ key0;
+			c[i] = (uint32_t) (x >> 32) ^ d[i] ^ key1;
+			b[i] = (uint32_t) y;
+			d[i] = (uint32_t) x;
+		}
+}
+
+static inline uint32_t
+element_byte(uint32_t words[4][HB_MASK_BLOCKS], uint32_t e)
+{
+	return words[e / 64 % 4][e % 64 / 4] >> e % 4 * 8 & 255;
+}
+
+static void
+reference_mask(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
+			   uint32_t rate, uint16_t *kept)
+{
+	for (size_t group = 0; group < groups; group++, kept += HB_MASK_GROUP / 16)
+	{
+		uint32_t words[4][HB_MASK_BLOCKS];
+
+		draw_group(seed, stream, detail, first + (uint32_t) group * HB_MASK_BLOCKS, words);
+		memset(kept, 0, HB_MASK_GROUP / 8);
+		for (uint32_t e = 0; e < HB_MASK_GROUP; e++)
+		{
+			uint32_t draw = element_byte(words, e) << 8 | element_byte(words, e + 64);
+
+			kept[e / 16] |= (uint16_t) ((draw >= rate) << e % 16);
+		}
+	}
+}
+
+static void
+reference_drop(const uint16_t *kept, hb_real scale, const hb_real *a, hb_real *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = kept[i / 16] >> i % 16 & 1 ? a[i] * scale : 0;
+}
+
+static void
+reference_drop_relu(uint16_t *kept, hb_real scale, hb_real *z, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (z[i] <= 0)
+			kept[i / 16] &= (uint16_t) ~(1u << i % 16);
+	reference_drop(kept, scale, z, z, n);
 }
 
 const HbProvider hb_provider_reference = {
@@ -100,8 +134,9 @@ const HbProvider hb_provider_reference = {
 	.row_sums = ew_row_sums,
 	.activate = ew_activate,
 	.activate_back = ew_activate_back,
-	.draw = reference_draw,
-	.drop = ew_drop,
+	.mask = reference_mask,
+	.drop = reference_drop,
+	.drop_relu = reference_drop_relu,
 	.softmax = ew_softmax,
 	.cross_entropy = ew_cross_entropy,
 	.hinge = ew_hinge,

@@ -37,8 +37,8 @@ alloc_layer(HbArena *arena, HbWorkspace *ws, uint32_t l, size_t units, bool trai
 	ws->h[l] = hb_arena_alloc(arena, size, sizeof(hb_real), status);
 	ws->d[l] = hb_arena_alloc(arena, size, sizeof(hb_real), status);
 	/* rounded up to whole groups of draws */
-	ws->draws[l] = hb_arena_alloc(arena, size + 8 * HB_DRAW_BLOCKS, sizeof(uint16_t), status);
-	return ws->h[l] != NULL && ws->d[l] != NULL && ws->draws[l] != NULL;
+	ws->kept[l] = hb_arena_alloc(arena, (size + HB_MASK_GROUP) / 16, sizeof(uint16_t), status);
+	return ws->h[l] != NULL && ws->d[l] != NULL && ws->kept[l] != NULL;
 }
 
 bool
@@ -66,20 +66,25 @@ hb_workspace_alloc(HbArena *arena, const HbProvider *provider, const HbShape *co
 	return ws->sums != NULL && ws->transposed != NULL && ws->gradient != NULL;
 }
 
-/* Sixteen bits an element: two to a word, four words to a block. */
-#define DRAWS_A_GROUP (8 * HB_DRAW_BLOCKS)
 /* Elements that are activated, drawn for and dropped while they are in the first-level cache: whole groups. */
-#define DROPOUT_BLOCK ((size_t) 16 * DRAWS_A_GROUP)
+#define DROPOUT_BLOCK ((size_t) 16 * HB_MASK_GROUP)
 
 static void
-draw_dropout(const HbProvider *provider, const HbDropout *dropout, uint32_t layer, size_t at,
-			 uint16_t *draws, size_t n)
+draw_mask(const HbProvider *provider, const HbDropout *dropout, uint32_t layer, size_t at,
+		  uint16_t *kept, size_t n)
 {
 	uint64_t detail = dropout->number << 40 ^ dropout->step;
 
-	provider->draw(dropout->seed, HB_STREAM_DROPOUT, detail,
-				   (layer << 28) + (uint32_t) (at / DRAWS_A_GROUP * HB_DRAW_BLOCKS),
-				   (n + DRAWS_A_GROUP - 1) / DRAWS_A_GROUP, (uint32_t *) (void *) (draws + at));
+	provider->mask(dropout->seed, HB_STREAM_DROPOUT, detail,
+				   (layer << 28) + (uint32_t) (at / HB_MASK_GROUP * HB_MASK_BLOCKS),
+				   (n + HB_MASK_GROUP - 1) / HB_MASK_GROUP, (uint32_t) (dropout->rate * 65536.0),
+				   kept);
+}
+
+static inline hb_real
+kept_scale(const HbDropout *dropout)
+{
+	return (hb_real) (1.0 / (1.0 - dropout->rate));
 }
 
 /* Activation, draws and dropout of a layer's elements at..at+n. */
@@ -87,11 +92,16 @@ static void
 drop_block(HbWorkspace *ws, HbActivation f, uint32_t l, const HbDropout *dropout, HbPass *pass,
 		   size_t at, size_t n)
 {
+	uint16_t *kept = ws->kept[l] + at / 16;
+
+	draw_mask(ws->provider, dropout, l, at, kept, n);
+	if (f == HB_RELU)
+	{
+		ws->provider->drop_relu(kept, kept_scale(dropout), pass->z[l] + at, n);
+		return;
+	}
 	ws->provider->activate(f, pass->z[l] + at, pass->a[l] + at, n);
-	draw_dropout(ws->provider, dropout, l, at, ws->draws[l], n);
-	ws->provider->drop(ws->draws[l] + at, (uint32_t) (dropout->rate * 65536.0),
-					   (hb_real) (1.0 / (1.0 - dropout->rate)), pass->a[l] + at, pass->h[l] + at,
-					   n);
+	ws->provider->drop(kept, kept_scale(dropout), pass->a[l] + at, pass->h[l] + at, n);
 }
 
 /* The activation of a hidden layer, and what the next layer sees of it. */
@@ -110,7 +120,7 @@ activate_layer(HbWorkspace *ws, const HbNetwork *network, uint32_t l, const HbDr
 		ws->provider->activate(f, pass->z[l], pass->a[l], size);
 		return;
 	}
-	/* relu's derivative shows in what is left after dropout, which can take the activation's place */
+	/* relu's derivative is part of its mask: what dropout leaves can take the activation's place */
 	if (f != HB_RELU)
 		pass->h[l] = ws->h[l];
 	for (size_t at = 0; at < size; at += DROPOUT_BLOCK)
@@ -131,9 +141,9 @@ hb_activate_back(HbWorkspace *ws, const HbNetwork *network, uint32_t l, const Hb
 		size_t n = first + count - at < step ? first + count - at : step;
 
 		if (dropout->rate > 0)
-			ws->provider->drop(ws->draws[l] + at, (uint32_t) (dropout->rate * 65536.0),
-							   (hb_real) (1.0 / (1.0 - dropout->rate)), d + at, d + at, n);
-		ws->provider->activate_back(f, pass->z[l] + at, pass->a[l] + at, d + at, n);
+			ws->provider->drop(ws->kept[l] + at / 16, kept_scale(dropout), d + at, d + at, n);
+		if (f != HB_RELU || !(dropout->rate > 0))
+			ws->provider->activate_back(f, pass->z[l] + at, pass->a[l] + at, d + at, n);
 	}
 }
 

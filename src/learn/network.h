@@ -165,7 +165,7 @@ typedef struct HbWorkspace
 	hb_real *z[HB_MAX_LAYERS];      /* pre-activations, layers 1.. */
 	hb_real *a[HB_MAX_LAYERS];      /* activations, where they cannot lie in z */
 	hb_real *h[HB_MAX_LAYERS];      /* after dropout */
-	uint16_t *draws[HB_MAX_LAYERS]; /* of dropout */
+	uint16_t *kept[HB_MAX_LAYERS]; /* of dropout: a bit an element */
 	hb_real *d[HB_MAX_LAYERS];      /* gradients of pre-activations, layers 1.. */
 	hb_real *transposed;            /* [batch][units] */
 	hb_real *gradient;              /* [units][HB_GRADIENT_COLUMNS] */

@@ -344,17 +344,22 @@ timed_activate_back(HbActivation f, const hb_real *z, const hb_real *a, hb_real 
 }
 
 static void
-timed_draw(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
-		   uint32_t *out)
+timed_mask(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, size_t groups,
+		   uint32_t rate, uint16_t *kept)
 {
-	TIME(ACTIVATIONS, timed->draw(seed, stream, detail, first, groups, out));
+	TIME(ACTIVATIONS, timed->mask(seed, stream, detail, first, groups, rate, kept));
 }
 
 static void
-timed_drop(const uint16_t *draws, uint32_t threshold, hb_real keep, const hb_real *a, hb_real *out,
-		   size_t n)
+timed_drop(const uint16_t *kept, hb_real scale, const hb_real *a, hb_real *out, size_t n)
 {
-	TIME(ACTIVATIONS, timed->drop(draws, threshold, keep, a, out, n));
+	TIME(ACTIVATIONS, timed->drop(kept, scale, a, out, n));
+}
+
+static void
+timed_drop_relu(uint16_t *kept, hb_real scale, hb_real *z, size_t n)
+{
+	TIME(ACTIVATIONS, timed->drop_relu(kept, scale, z, n));
 }
 
 static void
@@ -382,8 +387,9 @@ timed_provider(const HbProvider *provider)
 	copy.errors = timed_errors;
 	copy.activate = timed_activate;
 	copy.activate_back = timed_activate_back;
-	copy.draw = timed_draw;
+	copy.mask = timed_mask;
 	copy.drop = timed_drop;
+	copy.drop_relu = timed_drop_relu;
 	copy.transpose = timed_transpose;
 	copy.row_sums = timed_row_sums;
 	return copy;

@@ -539,13 +539,35 @@ check_errors(const HbProvider *provider)
 	free(scratch);
 }
 
+/* p: room for z's 48 elements */
+static void
+check_drop_relu(const HbProvider *provider, const uint16_t kept[3], const float *z, float *p)
+{
+	uint16_t mask[3];
+	bool same = true;
+
+	memcpy(mask, kept, sizeof mask);
+	memcpy(p, z, 48 * sizeof(float));
+	p[0] = NAN;
+	p[15] = 0;
+	provider->drop_relu(mask, 2, p, 48);
+	for (int i = 0; i < 48; i++)
+	{
+		bool passes = (kept[i / 16] >> i % 16 & 1) && i != 15 && (i == 0 || z[i] > 0);
+		bool right = i == 0 ? isnan(p[i]) : p[i] == (passes ? 2 * z[i] : 0);
+
+		same = same && right && (mask[i / 16] >> i % 16 & 1) == passes;
+	}
+	ok(same, "%s: dropout of relu", provider->name);
+}
+
 static void
 check_rest(const HbProvider *provider)
 {
 	size_t ld = 48, n = 37;
 	float *z = random_floats(6 * ld), *p = random_floats(6 * ld), *scratch = random_floats(3 * ld);
 	float sums[6];
-	uint16_t words[48];
+	static const uint16_t kept[3] = {0x8001, 0xffff, 0x1234};
 	double worst = 0, row = 0;
 	bool dropped = true;
 
@@ -571,32 +593,70 @@ check_rest(const HbProvider *provider)
 		row = fmax(row, fabs(total - sums[c]));
 	}
 	ok(row < 1e-5, "%s: sums of rows: %.1e", provider->name, row);
+	provider->drop(kept, 2, z, p, 48);
 	for (int i = 0; i < 48; i++)
-		words[i] = (uint16_t) (i * 1371);
-	provider->drop(words, 30000, 2, z, p, 48);
-	for (int i = 0; i < 48; i++)
-		dropped = dropped && p[i] == (words[i] >= 30000 ? 2 * z[i] : 0);
+		dropped = dropped && p[i] == (kept[i / 16] >> i % 16 & 1 ? 2 * z[i] : 0);
 	ok(dropped, "%s: dropout", provider->name);
+	check_drop_relu(provider, kept, z, p);
 	free(z);
 	free(p);
 	free(scratch);
 }
 
-static void
-check_draws(const HbProvider *provider)
+/* Byte e of a group of Random123's blocks from first on, as provider.h orders them. */
+static uint32_t
+mask_byte(uint32_t first, uint32_t e)
 {
-	uint32_t out[3 * 4 * HB_DRAW_BLOCKS], words[4];
+	uint32_t words[4];
+
+	hb_random4(0x123456789abcdefULL, (HbStream) 4, 0xfedcba987654321ULL, first + e % 64 / 4, words);
+	return words[e / 64 % 4] >> e % 4 * 8 & 255;
+}
+
+static void
+check_masks(const HbProvider *provider)
+{
+	static const uint32_t rates[] = {0, 1, 6553, 19660, 30000, 32768, 62259};
+	uint16_t kept[3 * HB_MASK_GROUP / 16];
 	bool same = true;
 
-	provider->draw(0x123456789abcdefULL, 4, 0xfedcba987654321ULL, 77, 3, out);
-	for (uint32_t b = 0; b < 3 * HB_DRAW_BLOCKS; b++)
+	for (size_t r = 0; r < sizeof rates / sizeof rates[0]; r++)
 	{
-		hb_random4(0x123456789abcdefULL, (HbStream) 4, 0xfedcba987654321ULL, 77 + b, words);
-		for (uint32_t w = 0; w < 4; w++)
-			same = same && words[w] == out[b / HB_DRAW_BLOCKS * 4 * HB_DRAW_BLOCKS +
-										   w * HB_DRAW_BLOCKS + b % HB_DRAW_BLOCKS];
+		provider->mask(0x123456789abcdefULL, 4, 0xfedcba987654321ULL, 77, 3, rates[r], kept);
+		for (uint32_t e = 0; e < 3 * HB_MASK_GROUP; e++)
+		{
+			uint32_t first = 77 + e / HB_MASK_GROUP * HB_MASK_BLOCKS;
+			uint32_t draw = mask_byte(first, e % HB_MASK_GROUP) << 8 |
+							mask_byte(first, (e + 64) % HB_MASK_GROUP);
+
+			same = same && (kept[e / 16] >> e % 16 & 1) == (draw >= rates[r]);
+		}
 	}
-	ok(same, "%s: draws are Random123's", provider->name);
+	ok(same, "%s: masks are of Random123's draws", provider->name);
+}
+
+/* Of so many draws the share differs from the rate by less than five standard errors. */
+static void
+check_mask_rate(const HbProvider *provider)
+{
+	enum
+	{
+		GROUPS = 4096
+	};
+	uint16_t *kept = malloc(GROUPS * HB_MASK_GROUP / 8);
+	double n = GROUPS * HB_MASK_GROUP, worst = 0;
+
+	for (uint32_t rate = 200; rate < 65536; rate += 9001)
+	{
+		double p = rate / 65536.0, count = 0;
+
+		provider->mask(rate, 4, 1, 0, GROUPS, rate, kept);
+		for (size_t i = 0; i < GROUPS * HB_MASK_GROUP / 16; i++)
+			count += 16 - __builtin_popcount(kept[i]);
+		worst = fmax(worst, fabs(count / n - p) / sqrt(p * (1 - p) / n));
+	}
+	ok(worst < 5, "%s: shares dropped: %.1f standard errors from the rates", provider->name, worst);
+	free(kept);
 }
 
 /* Relative errors over dense ranges. */
@@ -657,7 +717,8 @@ main(void)
 		check_updates(provider);
 		check_errors(provider);
 		check_rest(provider);
-		check_draws(provider);
+		check_masks(provider);
+		check_mask_rate(provider);
 	}
 	ok(hb_provider_find("reference") != NULL && hb_provider_find("abacus") == NULL,
 	   "providers are found by name");
