@@ -3,6 +3,8 @@
  *
  * He normal before relu and gelu (He et al., ICCV 2015), Glorot normal otherwise and for the output
  * layer (Glorot and Bengio, AISTATS 2010); biases zero.  Draws are keyed by (seed, trial number, layer).
+ * A model without hidden layers starts at zero: its loss is convex, there is no symmetry to break, and weights of
+ * inputs that hardly vary, such as the border of images or rare categories, would keep what was drawn for them.
  */
 #include "learn/network.h"
 
@@ -22,6 +24,8 @@ bool
 hb_network_init(HbArena *arena, HbNetwork *network, uint64_t seed, uint64_t number,
 				HbStatus *status)
 {
+	if (network->shape.layers == 1)
+		return true; /* allocated as zeros */
 	for (uint32_t l = 0; l < network->shape.layers; l++)
 	{
 		HbLayer *layer = &network->layer[l];

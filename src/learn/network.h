@@ -152,7 +152,7 @@ extern void hb_network_lay_out(HbNetwork *network, const HbShape *shape);
 /* Memory for layers from first on. */
 extern bool
 hb_network_alloc(HbArena *arena, HbNetwork *network, int first, int slots, HbStatus *status);
-/* init.c: He or Glorot normal weights, zero biases. */
+/* init.c: He or Glorot normal weights, zero biases; without hidden layers zero weights, too. */
 extern bool hb_network_init(HbArena *arena, HbNetwork *network, uint64_t seed, uint64_t number,
 							HbStatus *status);
 
@@ -161,16 +161,16 @@ extern bool hb_network_init(HbArena *arena, HbNetwork *network, uint64_t seed, u
 typedef struct HbWorkspace
 {
 	const HbProvider *provider;
-	size_t ld;                      /* columns of every activation */
-	hb_real *z[HB_MAX_LAYERS];      /* pre-activations, layers 1.. */
-	hb_real *a[HB_MAX_LAYERS];      /* activations, where they cannot lie in z */
-	hb_real *h[HB_MAX_LAYERS];      /* after dropout */
+	size_t ld;                     /* columns of every activation */
+	hb_real *z[HB_MAX_LAYERS];     /* pre-activations, layers 1.. */
+	hb_real *a[HB_MAX_LAYERS];     /* activations, where they cannot lie in z */
+	hb_real *h[HB_MAX_LAYERS];     /* after dropout */
 	uint16_t *kept[HB_MAX_LAYERS]; /* of dropout: a bit an element */
-	hb_real *d[HB_MAX_LAYERS];      /* gradients of pre-activations, layers 1.. */
-	hb_real *transposed;            /* [batch][units] */
-	hb_real *gradient;              /* [units][HB_GRADIENT_COLUMNS] */
-	hb_real *scratch;               /* 3 ld */
-	hb_real *sums;                  /* [units]: of the rows of a layer's d */
+	hb_real *d[HB_MAX_LAYERS];     /* gradients of pre-activations, layers 1.. */
+	hb_real *transposed;           /* [batch][units] */
+	hb_real *gradient;             /* [units][HB_GRADIENT_COLUMNS] */
+	hb_real *scratch;              /* 3 ld */
+	hb_real *sums;                 /* [units]: of the rows of a layer's d */
 } HbWorkspace;
 
 #define HB_GRADIENT_COLUMNS 64 /* of a weight matrix are computed, then used, at a time */

@@ -208,16 +208,15 @@ hb_trial_end(int64 trial_id, const char *state, const HbStatus *error)
 bool
 hb_study_choose_best(int64 study_id, bool completed)
 {
-	static HbStatement statement = HB_WRITE(
-		"UPDATE hyperband.study s SET best_trial_id = b.trial_id, best_loss = b.loss"
-		" FROM (SELECT e.trial_id, e.loss FROM hyperband.evaluation e"
-		" JOIN hyperband.trial t ON t.trial_id = e.trial_id"
-		" WHERE e.study_id = $1 AND e.loss < 'infinity'"
-		" AND (NOT $2 OR t.state = 'completed' AND e.rung = t.rung)"
-		" ORDER BY e.loss, coalesce((e.metrics -> 'log_loss')::float8,"
-		" (e.metrics -> 'rmse')::float8 * (e.metrics -> 'rmse')::float8), e.resource DESC, t.number"
-		" LIMIT 1) b WHERE s.study_id = $1",
-		"lb");
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.study s SET best_trial_id = b.trial_id, best_loss = b.loss"
+				 " FROM (SELECT e.trial_id, e.loss FROM hyperband.evaluation e"
+				 " JOIN hyperband.trial t ON t.trial_id = e.trial_id"
+				 " WHERE e.study_id = $1 AND e.loss < 'infinity'"
+				 " AND (NOT $2 OR t.state = 'completed' AND e.rung = t.rung)"
+				 " ORDER BY e.loss, " HB_TIE_LOSS("e.metrics") ", e.resource DESC, t.number"
+															   " LIMIT 1) b WHERE s.study_id = $1",
+				 "lb");
 
 	return hb_run(&statement, study_id, (int) completed) > 0;
 }

@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #include "core/rng.h"
+#include "pg/catalog_observations.h"
 #include "pg/statement.h"
 
 /* Version of the layout of a checkpoint, for readers of the table. */
@@ -45,17 +46,12 @@ hb_plan_store(int64 study_id, const HbPlan *plan, int64 cost, int ntrials, const
 			   hb_trial_state_name(trials[i].state), trials[i].resource);
 }
 
-/* What breaks ties between equal losses: log loss or mean squared error. */
-#define TIE_LOSS(metrics)                                                                          \
-	"coalesce((" metrics " -> 'log_loss')::float8,"                                                \
-	" (" metrics " -> 'rmse')::float8 * (" metrics " -> 'rmse')::float8)"
-
 HbTrialRow *
 hb_trials_get(int64 study_id, int64 after, int *ntrials)
 {
 	static HbStatement statement = HB_READ(
 		"SELECT t.trial_id, t.number, t.bracket, t.config, t.state, coalesce(t.rung, -1),"
-		" t.resource, t.attempt, t.loss, " TIE_LOSS(
+		" t.resource, t.attempt, t.loss, " HB_TIE_LOSS(
 			"t.metrics") ","
 						 " e.trial_id IS NOT NULL AND e.promoted IS NULL AND t.rung < b.rungs - 1,"
 						 " t.started_seq IS NOT NULL, t.metrics"
@@ -237,7 +233,7 @@ store_evaluation(int64 study_id, const HbTrialRecord *record, Jsonb *metrics)
 	"SELECT " columns " FROM hyperband.evaluation e"                                               \
 	" JOIN hyperband.trial t ON t.trial_id = e.trial_id"                                           \
 	" WHERE e.study_id = $1 AND e.loss < 'infinity'" condition                                     \
-	" ORDER BY e.loss, " TIE_LOSS("e.metrics") ", e.resource DESC, t.number LIMIT 1"
+	" ORDER BY e.loss, " HB_TIE_LOSS("e.metrics") ", e.resource DESC, t.number LIMIT 1"
 
 void
 hb_study_progress(int64 study_id, int64 gained, int64 best_trial_id, double best_loss)
@@ -355,14 +351,15 @@ bool
 hb_best_evaluation(int64 study_id, bool completed, int64 *trial_id, int64 *number, int *rung,
 				   int64 *resource, double *loss, double *tie_loss)
 {
-	static HbStatement all =
-		HB_READ(BEST_EVALUATION(
-					"e.trial_id, t.number, e.rung, e.resource, e.loss, " TIE_LOSS("e.metrics"), ""),
-				"l");
-	static HbStatement finished = HB_READ(
-		BEST_EVALUATION("e.trial_id, t.number, e.rung, e.resource, e.loss, " TIE_LOSS("e.metrics"),
-						" AND t.state = 'completed' AND e.rung = t.rung"),
+	static HbStatement all = HB_READ(
+		BEST_EVALUATION(
+			"e.trial_id, t.number, e.rung, e.resource, e.loss, " HB_TIE_LOSS("e.metrics"), ""),
 		"l");
+	static HbStatement finished =
+		HB_READ(BEST_EVALUATION(
+					"e.trial_id, t.number, e.rung, e.resource, e.loss, " HB_TIE_LOSS("e.metrics"),
+					" AND t.state = 'completed' AND e.rung = t.rung"),
+				"l");
 
 	if (hb_run(completed ? &finished : &all, study_id) == 0)
 		return false;

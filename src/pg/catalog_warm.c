@@ -30,9 +30,13 @@ hb_warm_take(int64 study_id, int64 from)
 		"UPDATE hyperband.study s SET warm = jsonb_build_object('metric', o.metric,"
 		" 'direction', o.direction, 'search_space', o.search_space, 'means',"
 		" o.scheduler = 'racing' OR o.kind = 'table' AND o.resource = 'folds', 'observations',"
-		" (SELECT coalesce(jsonb_agg(jsonb_build_array(v.number, v.resource, v.loss,"
-		" v.config)), '[]') FROM (" ALL_OF_OTHER ") v (number, resource, loss, config)))"
-		" FROM hyperband.study o WHERE o.study_id = $2 AND s.study_id = $1",
+		" (SELECT coalesce(jsonb_agg(jsonb_build_array(v.number, v.resource, v.loss, v.config,"
+		" (SELECT min(" HB_TIE_LOSS(
+			"e.metrics") ") FROM hyperband.evaluation e"
+						 " JOIN hyperband.trial t ON t.trial_id = e.trial_id WHERE t.study_id = $2"
+						 " AND t.number = v.number AND e.resource = v.resource))), '[]')"
+						 " FROM (" ALL_OF_OTHER ") v (number, resource, loss, config)))"
+						 " FROM hyperband.study o WHERE o.study_id = $2 AND s.study_id = $1",
 		"ll");
 
 	write_exactly();
@@ -48,7 +52,8 @@ hb_warm_source_get(int64 study_id, HbWarmSource *source)
 		" WHERE study_id = $1 AND warm IS NOT NULL",
 		"l");
 	static HbStatement observations =
-		HB_WRITE("SELECT (o.v ->> 0)::bigint, (o.v ->> 1)::bigint, (o.v ->> 2)::float8, o.v -> 3"
+		HB_WRITE("SELECT (o.v ->> 0)::bigint, (o.v ->> 1)::bigint, (o.v ->> 2)::float8, o.v -> 3,"
+				 " (o.v ->> 4)::float8"
 				 " FROM hyperband.study s, jsonb_array_elements(s.warm -> 'observations')"
 				 " WITH ORDINALITY o (v, place) WHERE s.study_id = $1 ORDER BY o.place",
 				 "l");
@@ -63,12 +68,14 @@ hb_warm_source_get(int64 study_id, HbWarmSource *source)
 	rows = hb_run(&observations, study_id);
 	source->n = (int) rows;
 	source->observations = palloc0(sizeof(HbObservation) * Max(rows, 1));
+	source->ties = palloc(sizeof(double) * Max(rows, 1));
 	for (uint64 i = 0; i < rows; i++)
 	{
 		source->observations[i].number = hb_row_int64(i, 1);
 		source->observations[i].resource = hb_row_int64(i, 2);
 		source->observations[i].loss = hb_row_float8(i, 3);
 		source->observations[i].config = hb_json_from_jsonb(hb_row_jsonb(i, 4));
+		source->ties[i] = hb_row_float8(i, 5);
 	}
 	return true;
 }

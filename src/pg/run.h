@@ -214,6 +214,7 @@ typedef struct HbWarmSource
 	bool means; /* losses are means of so many folds or pulls: those of as many compare */
 	int n;
 	HbObservation *observations; /* ascending by (number, resource) */
+	double *ties;                /* of each, what breaks ties between equal losses; NaN: unknown */
 } HbWarmSource;
 
 /* catalog_warm.c, in a catalog scope: keeps what the other study found out; false: it is gone. */

@@ -23,8 +23,10 @@
 typedef struct HbWarmTrial
 {
 	int64 number;
-	int64 resource; /* 0 where results compare whatever their resource */
+	int64 level; /* 0 where results compare whatever their resource */
 	double loss;
+	double tie;
+	int64 resource;
 	const HbJson *config;
 } HbWarmTrial;
 
@@ -34,16 +36,20 @@ hb_warm_compare(const void *left, const void *right)
 	const HbWarmTrial *a = left;
 	const HbWarmTrial *b = right;
 
-	if (a->resource != b->resource)
-		return a->resource > b->resource ? -1 : 1;
+	if (a->level != b->level)
+		return a->level > b->level ? -1 : 1;
 	if (a->loss != b->loss)
 		return a->loss < b->loss ? -1 : 1;
+	if (a->tie != b->tie)
+		return a->tie < b->tie ? -1 : 1;
+	if (a->resource != b->resource)
+		return a->resource > b->resource ? -1 : 1;
 	return (a->number > b->number) - (a->number < b->number);
 }
 
 /*
- * The finite results alone, each trial once, best first.  Of means it is a trial's last one, and those of more
- * folds or pulls come first: the winner's rule, as who completed has the most.
+ * The finite results alone, each trial once, best first by the winner's rule, ties included.  Of means it is a
+ * trial's last one, and those of more folds or pulls come first, as who completed has the most.
  */
 static HbWarmTrial *
 hb_warm_rank(const HbWarmSource *source, int *nranked)
@@ -57,15 +63,17 @@ hb_warm_rank(const HbWarmSource *source, int *nranked)
 	for (i = 0; i < n; i++)
 	{
 		HbWarmTrial trial = {.number = observations[i].number,
-							 .resource = source->means ? observations[i].resource : 0,
+							 .level = source->means ? observations[i].resource : 0,
 							 .loss = observations[i].loss,
+							 .tie = isnan(source->ties[i]) ? INFINITY : source->ties[i],
+							 .resource = observations[i].resource,
 							 .config = observations[i].config};
 
 		if (!isfinite(trial.loss))
 			continue;
 		if (count == 0 || ranked[count - 1].number != trial.number)
 			ranked[count++] = trial;
-		else if (source->means || trial.loss < ranked[count - 1].loss)
+		else if (source->means || hb_warm_compare(&trial, &ranked[count - 1]) < 0)
 			ranked[count - 1] = trial;
 	}
 	qsort(ranked, count, sizeof(HbWarmTrial), hb_warm_compare);

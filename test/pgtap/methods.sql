@@ -9,8 +9,8 @@ CREATE TABLE pima (id int PRIMARY KEY, fold int, pregnant int, glucose int, pres
 \copy pima FROM PROGRAM 'gzip -dc test/data/pima2.csv.gz' WITH (FORMAT csv, HEADER)
 CREATE TABLE runs (label text, sampler text, scheduler text, resource text, max_resource int, trainers int, id bigint, PRIMARY KEY (label, sampler, scheduler, resource, trainers));
 CREATE FUNCTION start(label text, sampler text, scheduler text, resource text DEFAULT 'epochs', trainers int DEFAULT 1, max_resource int DEFAULT 9, eta int DEFAULT 3,
-	n_trials int DEFAULT NULL, options jsonb DEFAULT '{}', space jsonb DEFAULT NULL, time_limit interval DEFAULT NULL, seed bigint DEFAULT 5) RETURNS void LANGUAGE sql AS $$
-	INSERT INTO runs SELECT label, sampler, scheduler, resource, max_resource, trainers, hyperband_tune('pima', 'diabetes', 'linear', space, name => 'methods', sampler => sampler,
+	n_trials int DEFAULT NULL, options jsonb DEFAULT '{}', space jsonb DEFAULT NULL, time_limit interval DEFAULT NULL, seed bigint DEFAULT 5, model text DEFAULT 'linear') RETURNS void LANGUAGE sql AS $$
+	INSERT INTO runs SELECT label, sampler, scheduler, resource, max_resource, trainers, hyperband_tune('pima', 'diabetes', model, space, name => 'methods', sampler => sampler,
 		scheduler => scheduler, resource => resource, max_resource => max_resource, eta => eta, n_trials => n_trials, trainers => trainers, options => options, time_limit => time_limit, seed => seed)
 $$;
 CREATE FUNCTION id(label text, sampler text DEFAULT 'random', scheduler text DEFAULT 'hyperband', resource text DEFAULT 'epochs', trainers int DEFAULT 1) RETURNS bigint LANGUAGE sql AS $$
@@ -24,7 +24,10 @@ $$;
 
 -- Samplers x schedulers; hyperband, halving and full with one trainer and with two.
 SELECT start('all', s, c, 'epochs', t) FROM unnest(ARRAY['random', 'grid', 'sobol', 'tpe', 'gp']) s, unnest(ARRAY['full', 'halving', 'hyperband', 'asha']) c, unnest(ARRAY[1, 2]) t \g /dev/null
-SELECT start('all', s, c, r, t) FROM unnest(ARRAY['random', 'tpe']) s, unnest(ARRAY['full', 'halving', 'hyperband', 'asha', 'racing']) c, unnest(ARRAY['rows', 'folds']) r, unnest(ARRAY[1, 2]) t
+-- A race needs trials that nine folds can tell apart: networks that hardly leave their random start are such.
+SELECT start('all', s, c, r, t, model => CASE c WHEN 'racing' THEN 'mlp' ELSE 'linear' END, space => CASE c WHEN 'racing' THEN
+	'{"optimizer": "sgd", "units": 16, "layers": 1, "learning_rate": {"type": "float", "low": 0.00001, "high": 1, "log": true}}'::jsonb END)
+	FROM unnest(ARRAY['random', 'tpe']) s, unnest(ARRAY['full', 'halving', 'hyperband', 'asha', 'racing']) c, unnest(ARRAY['rows', 'folds']) r, unnest(ARRAY[1, 2]) t
 	WHERE c <> 'racing' OR r = 'folds' \g /dev/null
 SELECT start('infinite', s, 'hyperband', 'epochs', t, NULL, 2, 40) FROM unnest(ARRAY['random', 'grid', 'sobol', 'tpe', 'gp']) s, unnest(ARRAY[1, 2]) t \g /dev/null
 SELECT start('precise', 'random', 'hyperband', options => '{"precision": "highest"}') \g /dev/null
@@ -148,7 +151,7 @@ SELECT is_empty($$SELECT r.*, s.best_loss, l.loss, l.number FROM runs r JOIN hyp
 CREATE TABLE pulls AS SELECT e.study_id, t.number, e.rung, e.resource * e.loss - coalesce((e.resource - 1) * f.loss, 0) AS loss FROM runs r JOIN hyperband.evaluation e ON e.study_id = r.id
 	JOIN hyperband.trial t USING (trial_id) LEFT JOIN hyperband.evaluation f ON f.trial_id = e.trial_id AND f.rung = e.rung - 1 WHERE r.scheduler = 'racing';
 CREATE TABLE races AS SELECT a.*, first_value(number) OVER (PARTITION BY study_id ORDER BY pulls DESC, mean, number) AS leader FROM hyperband.racing_audit a WHERE study_id IN (SELECT id FROM runs);
-SELECT ok(count(DISTINCT study_id) = 4 AND bool_or(state = 'stopped') AND bool_and((number = leader) = (difference = 0 AND difference_bound = 0)), 'racing_audit: the races of tables, with their leaders') FROM races;
+SELECT ok(count(DISTINCT study_id) = 4 AND bool_or(state = 'stopped') AND bool_or(difference > 0) AND bool_and(number <> leader OR difference = 0 AND difference_bound = 0), 'racing_audit: the races of tables, with their leaders') FROM races;
 SELECT is_empty($$SELECT a.*, p.* FROM races a, LATERAL (SELECT count(*) AS n, avg(x.loss) AS mean, stddev_samp(x.loss) AS s, avg(x.loss - y.loss) AS difference, stddev_samp(x.loss - y.loss) AS ds
 		FROM pulls x JOIN pulls y USING (study_id, rung) WHERE x.study_id = a.study_id AND x.number = a.number AND y.number = a.leader) p
 	WHERE a.pulls <> p.n OR abs(a.mean - p.mean) > 1e-9 OR abs(a.difference - p.difference) > 1e-9 OR abs(a.difference_bound * p.s - a.bound * p.ds) > 1e-9$$, 'racing_audit: means, and bounds in the ratio of standard deviations');

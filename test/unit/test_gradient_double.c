@@ -5,6 +5,7 @@
  * each weight is its gradient; the loss at weights moved by +-h gives the central difference.
  */
 #include "core/host.h"
+#include "core/rng.h"
 #include "tap.h"
 #include "synthetic.h"
 #include "learn/cohort.h"
@@ -20,6 +21,16 @@ typedef struct Setup
 	HbCohort cohort;
 	HbGroup group;
 } Setup;
+
+/* Weights of a model that starts at zero, where its loss says the same of all inputs. */
+static void
+randomise(HbLayer *layer)
+{
+	for (size_t i = 0; i < layer->units; i++)
+		for (size_t j = 0; j < layer->inputs; j++)
+			layer->w[i * layer->stride + j] =
+				hb_random_uniform(7, HB_STREAM_INIT, i, (uint32_t) j) - 0.5;
+}
 
 static void
 open_setup(Setup *s, const HbFamily *family)
@@ -46,6 +57,8 @@ open_setup(Setup *s, const HbFamily *family)
 	}
 	hb_tile_fill(&s->cohort, s->dataset.train, s->dataset.header->rows_train, &s->cohort.tile);
 	hb_next_group(&s->cohort, 0, &s->group);
+	if (s->cohort.members[0].network.shape.layers == 1)
+		randomise(&s->cohort.members[0].network.layer[0]);
 	/* with dropout all inputs of a unit may be gone: without a bias relu would stand at its kink */
 	for (uint32_t l = 0; l < s->cohort.members[0].network.shape.layers; l++)
 		for (size_t i = 0; i < s->cohort.members[0].network.layer[l].units; i++)
