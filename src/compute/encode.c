@@ -54,16 +54,33 @@ encode_kernels(void)
 
 /* Rows expanded together: few enough that their records and inputs stay in the first-level cache. */
 #define BLOCK_ROWS 16
-#define RUN_COLUMNS 64
+#define AHEAD_ROWS 32
+#define SEGMENT_COLUMNS 256
+/* What is asked for of a record ahead of time; of longer ones the processor fetches the rest by itself. */
+#define AHEAD_BYTES 512
 
-/* Rows of one block: where their records are, and where their inputs go. */
+/* Rows of one block: where their records are, where their inputs go, and which are next. */
 typedef struct Block
 {
 	const unsigned char *record[BLOCK_ROWS];
 	uint32_t n;
+	const unsigned char *next[BLOCK_ROWS];
+	uint32_t nnext;
 	float *out;
 	uint32_t stride;
 } Block;
+
+/* Columns whose figures stand side by side, for all blocks of a batch. */
+typedef struct Segment
+{
+	uint32_t first;
+	uint32_t n;
+	uint32_t begin, bytes;
+	uint32_t run[SEGMENT_COLUMNS]; /* columns from here on that are one loop */
+	double mean[SEGMENT_COLUMNS];
+	double scale[SEGMENT_COLUMNS];
+	float limit[SEGMENT_COLUMNS];
+} Segment;
 
 static inline float
 clip_of(const HbColumn *column)
@@ -158,7 +175,7 @@ encode_array(const HbEncodeKernels *kernels, const HbColumn *column, const unsig
 
 /* A loop for each kind: deciding a kind for every row costs a fourth of the time of a table of categories. */
 static void
-encode_column(const HbEncoder *encoder, uint32_t c, const Block *block)
+encode_scalars(const HbEncoder *encoder, uint32_t c, const Block *block)
 {
 	const HbColumn *column = &encoder->columns[c];
 
@@ -174,43 +191,89 @@ encode_column(const HbEncoder *encoder, uint32_t c, const Block *block)
 			encode_categories(column, encoder->remap ? encoder->remap[c] : NULL, block);
 			break;
 		default:
-			for (uint32_t i = 0; i < block->n; i++)
-				encode_array(encode_kernels(), column, block->record[i] + column->record_offset,
-							 block->out + (size_t) i * block->stride + column->input_offset);
+			break;
 	}
 }
 
-/* How many columns from c on are floats side by side, in the record and among the inputs. */
+/* How many of n columns are floats side by side, in the record and among the inputs; at least 1. */
 static uint32_t
-run_of_floats(const HbEncoder *encoder, uint32_t c)
+run_of_floats(const HbColumn *first, uint32_t n)
 {
-	const HbColumn *first = &encoder->columns[c];
-	uint32_t n = 0;
+	uint32_t run = 0;
 
-	while (n < RUN_COLUMNS && c + n < encoder->ncolumns && first[n].kind == HB_COLUMN_FLOAT &&
-		   !first[n].indicator &&
-		   first[n].record_offset == first->record_offset + n * sizeof(float) &&
-		   first[n].input_offset == first->input_offset + n)
-		n++;
-	return n;
+	while (run < n && first[run].kind == HB_COLUMN_FLOAT && !first[run].indicator &&
+		   first[run].record_offset == first->record_offset + run * sizeof(float) &&
+		   first[run].input_offset == first->input_offset + run)
+		run++;
+	return run > 0 ? run : 1;
 }
 
 static void
-encode_run(const HbColumn *first, uint32_t n, const Block *block)
+prepare_segment(const HbEncoder *encoder, uint32_t first, Segment *segment)
+{
+	const HbColumn *columns = encoder->columns + first;
+	uint64_t begin = UINT32_MAX, end = 0;
+
+	segment->first = first;
+	segment->n = encoder->ncolumns - first;
+	if (segment->n > SEGMENT_COLUMNS)
+		segment->n = SEGMENT_COLUMNS;
+	for (uint32_t c = 0; c < segment->n; c++)
+	{
+		uint64_t at = columns[c].record_offset, behind = at + hb_column_bytes(&columns[c]);
+
+		begin = at < begin ? at : begin;
+		end = behind > end ? behind : end;
+		segment->mean[c] = columns[c].mean;
+		segment->scale[c] = columns[c].scale;
+		segment->limit[c] = clip_of(&columns[c]);
+	}
+	segment->begin = (uint32_t) begin;
+	segment->bytes = (uint32_t) (end - begin);
+	for (uint32_t c = 0; c < segment->n; c += segment->run[c])
+		segment->run[c] = run_of_floats(columns + c, segment->n - c);
+}
+
+/* Always inline: gcc takes a function that does nothing but ask for what has no effect, and leaves out its calls. */
+static inline __attribute__((always_inline)) void
+prefetch_record(const Segment *segment, const unsigned char *record)
+{
+	uint32_t reach = segment->bytes < AHEAD_BYTES ? segment->bytes : AHEAD_BYTES;
+	const unsigned char *from = record + segment->begin;
+
+	for (uint32_t at = 0; at < reach; at += 64)
+		__builtin_prefetch(from + at);
+	__builtin_prefetch(from + reach - 1);
+}
+
+/* Row i of the next block; those of a block all at once would wait for each other. */
+static inline __attribute__((always_inline)) void
+ask_for_next(const Segment *segment, bool ahead, const Block *block, uint32_t i)
+{
+	if (ahead && i < block->nnext)
+		prefetch_record(segment, block->next[i]);
+}
+
+static void
+encode_run(const HbEncoder *encoder, const Segment *segment, uint32_t c, bool ahead,
+		   const Block *block)
 {
 	const HbEncodeKernels *kernels = encode_kernels();
-	double mean[RUN_COLUMNS], scale[RUN_COLUMNS];
-	float limit[RUN_COLUMNS];
+	const HbColumn *first = encoder->columns + segment->first + c;
 
-	for (uint32_t c = 0; c < n; c++)
-	{
-		mean[c] = first[c].mean;
-		scale[c] = first[c].scale;
-		limit[c] = clip_of(&first[c]);
-	}
 	for (uint32_t i = 0; i < block->n; i++)
-		kernels->numbers(block->record[i] + first->record_offset, (int32_t) n, mean, scale, limit,
+	{
+		ask_for_next(segment, ahead, block, i);
+		kernels->numbers(block->record[i] + first->record_offset, (int32_t) segment->run[c],
+						 segment->mean + c, segment->scale + c, segment->limit + c,
 						 block->out + (size_t) i * block->stride + first->input_offset);
+	}
+}
+
+static inline bool
+is_array(const HbColumn *column)
+{
+	return column->kind == HB_COLUMN_BYTES || column->kind == HB_COLUMN_FLOATS;
 }
 
 static bool
@@ -233,18 +296,34 @@ clear_row(const HbEncoder *encoder, bool categories, float *out, uint32_t padded
 }
 
 static void
-encode_block(const HbEncoder *encoder, const Block *block)
+encode_arrays(const Segment *segment, const HbColumn *column, bool ahead, const Block *block)
 {
-	for (uint32_t c = 0; c < encoder->ncolumns;)
-	{
-		uint32_t run = run_of_floats(encoder, c);
+	const HbEncodeKernels *kernels = encode_kernels();
 
-		if (run > 1)
-			encode_run(&encoder->columns[c], run, block);
-		else
-			encode_column(encoder, c, block);
-		c += run > 1 ? run : 1;
+	for (uint32_t i = 0; i < block->n; i++)
+	{
+		ask_for_next(segment, ahead, block, i);
+		encode_array(kernels, column, block->record[i] + column->record_offset,
+					 block->out + (size_t) i * block->stride + column->input_offset);
 	}
+}
+
+/* The first loop over the rows asks for those of the next block, if it takes long enough. */
+static void
+encode_block(const HbEncoder *encoder, const Segment *segment, const Block *block)
+{
+	const HbColumn *columns = encoder->columns + segment->first;
+	bool ahead = segment->run[0] > 1 || is_array(columns);
+
+	for (uint32_t i = 0; !ahead && i < block->n; i++)
+		ask_for_next(segment, true, block, i);
+	for (uint32_t c = 0; c < segment->n; ahead = false, c += segment->run[c])
+		if (segment->run[c] > 1)
+			encode_run(encoder, segment, c, ahead, block);
+		else if (is_array(&columns[c]))
+			encode_arrays(segment, &columns[c], ahead, block);
+		else
+			encode_scalars(encoder, segment->first + c, block);
 }
 
 /* A single row is done sooner than what its columns have in common is found. */
@@ -282,38 +361,44 @@ hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t
 	}
 }
 
-static inline void
-prefetch_record(const unsigned char *record, uint32_t bytes)
+static void
+find_records(const HbDataset *dataset, const uint32_t *rows, uint32_t n,
+			 const unsigned char **records)
 {
-	uint32_t reach = bytes < 512 ? bytes : 512;
-
-	for (uint32_t at = 0; at < reach; at += 64)
-		__builtin_prefetch(record + at);
-	__builtin_prefetch(record + reach - 1);
+	for (uint32_t i = 0; i < n; i++)
+		records[i] = dataset->records + (size_t) rows[i] * dataset->header->record_bytes;
 }
 
-/* Rows are visited in random order; the next block's first lines are asked for while this one is expanded. */
+static inline uint32_t
+block_rows(uint32_t at, uint32_t n)
+{
+	return at >= n ? 0 : n - at < BLOCK_ROWS ? n - at : BLOCK_ROWS;
+}
+
+/* Rows are visited in random order: those AHEAD_ROWS later are asked for while these are expanded. */
 void
 hb_encode_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows, uint32_t n,
-			   float *out, uint32_t padded)
+			   uint32_t following, float *out, uint32_t padded)
 {
-	uint32_t bytes = dataset->header->record_bytes;
 	bool categories = has_categories(encoder);
+	Segment segment;
 
-	for (uint32_t at = 0; at < n; at += BLOCK_ROWS)
+	for (uint32_t c = 0; c < encoder->ncolumns; c += segment.n)
 	{
-		Block block;
-
-		block.n = n - at < BLOCK_ROWS ? n - at : BLOCK_ROWS;
-		block.out = out + (size_t) at * padded;
-		block.stride = padded;
-		for (uint32_t i = 0; i < block.n; i++)
+		prepare_segment(encoder, c, &segment);
+		for (uint32_t at = 0; at < n; at += BLOCK_ROWS)
 		{
-			block.record[i] = dataset->records + (size_t) rows[at + i] * bytes;
-			clear_row(encoder, categories, block.out + (size_t) i * padded, padded);
+			uint32_t next = at + AHEAD_ROWS;
+			Block block = {.n = block_rows(at, n),
+						   .nnext = block_rows(next, n + following),
+						   .out = out + (size_t) at * padded,
+						   .stride = padded};
+
+			for (uint32_t i = 0; c == 0 && i < block.n; i++)
+				clear_row(encoder, categories, block.out + (size_t) i * padded, padded);
+			find_records(dataset, rows + at, block.n, block.record);
+			find_records(dataset, rows + next, block.nnext, block.next);
+			encode_block(encoder, &segment, &block);
 		}
-		for (uint32_t i = at + BLOCK_ROWS; i < at + 2 * BLOCK_ROWS && i < n; i++)
-			prefetch_record(dataset->records + (size_t) rows[i] * bytes, bytes);
-		encode_block(encoder, &block);
 	}
 }

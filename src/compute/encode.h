@@ -29,8 +29,11 @@ extern const HbEncodeKernels *const hb_encode_kernel_list[];
 extern void
 hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t padded);
 
-/* Encodes the rows numbered rows[0..n-1] into out[n][padded] (padded >= inputs, zero-filled). */
+/*
+ * Encodes the rows numbered rows[0..n-1] into out[n][padded] (padded >= inputs, zero-filled).  So many numbers more that
+ * follow in rows are of those that will be asked for next.
+ */
 extern void hb_encode_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows,
-						   uint32_t n, float *out, uint32_t padded);
+						   uint32_t n, uint32_t following, float *out, uint32_t padded);
 
 #endif /* HB_ENCODE_H */

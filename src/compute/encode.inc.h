@@ -2,6 +2,7 @@
  * encode.inc.h - numbers and arrays of a record as inputs, in plain C that the compiler makes vectors of
  *
  * Compiled once for each instruction set.  Nothing here can be fused or reordered, so that all give the same bits.
+ * With OWN_FLOATS the including file has loops over floats of its own.
  */
 
 /* Cut to ±limit; NaN becomes 0, the mean. */
@@ -28,6 +29,7 @@ array_of_bytes(const unsigned char *restrict in, int32_t length, double mean, do
 	}
 }
 
+#ifndef OWN_FLOATS
 /* Floats need not be aligned in a record; memcpy compiles to plain (vector) loads. */
 static void
 array_of_floats(const unsigned char *restrict in, int32_t length, double mean, double scale,
@@ -55,3 +57,4 @@ numbers(const unsigned char *restrict in, int32_t columns, const double *restric
 		out[i] = standardise((double) value, mean[i], scale[i], limit[i]);
 	}
 }
+#endif

@@ -59,7 +59,7 @@
 	((uint32_t) _mm256_movemask_epi8(_mm256_andnot_si256(                                          \
 		_mm256_andnot_si256(AT_LEAST(next, low), _mm256_cmpeq_epi8(draw, high)),                   \
 		AT_LEAST(draw, high))))
-#define PASSES(p)                                                                                \
+#define PASSES(p)                                                                                  \
 	((uint32_t) _mm256_movemask_ps(_mm256_cmp_ps(LOAD(p), _mm256_setzero_ps(), _CMP_NLE_UQ)))
 #define SCALED(kept, scale, p)                                                                     \
 	_mm256_and_ps(_mm256_mul_ps(LOAD(p), scale), kept_lanes((uint32_t) (kept)))

@@ -13,9 +13,8 @@ malformed(HbStatus *status, const char *what)
 	return hb_fail_detail(status, "The %s is out of range.", what);
 }
 
-/* Bytes that a column takes in a record, its flag of missing arrays included; 0 for an unknown kind. */
-static uint64_t
-record_size(const HbColumn *column)
+uint64_t
+hb_column_bytes(const HbColumn *column)
 {
 	uint64_t length = (uint64_t) column->length;
 
@@ -62,7 +61,7 @@ hb_columns_check(const HbColumn *columns, uint32_t ncolumns, uint32_t inputs, ui
 		if (!flags || column->flag > HB_FLAG_PRESENT || column->levels < 0 ||
 			column->levels > HB_MAX_LEVELS)
 			return malformed(status, "number of a column's levels");
-		size = record_size(column);
+		size = hb_column_bytes(column);
 		if (size == 0 || column->record_offset + size > record_bytes)
 			return malformed(status, "place of a column in the record");
 		if (column->input_offset != offset || column->input_width != input_width(column))

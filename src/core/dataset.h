@@ -142,6 +142,9 @@ hb_column_has_flag(const HbColumn *column)
 												: column->flag == HB_FLAG_PRESENT;
 }
 
+/* Bytes that a column takes in a record, its flag of missing arrays included; 0 for an unknown kind. */
+extern uint64_t hb_column_bytes(const HbColumn *column);
+
 /*
  * How records become inputs.  remap: NULL, or for each category column (NULL for others) a table from the
  * data set's codes to the model's (remap[c][code], always HB_MAX_LEVELS entries; HB_CODE_OTHER where the model

@@ -349,7 +349,9 @@ train_epoch(HbCohort *cohort, uint32_t epoch, uint32_t *order, HbStatus *status)
 		cohort->members[i].epoch_loss = 0;
 	for (uint64_t at = 0; at < n; at += tile_rows)
 	{
-		hb_tile_fill(cohort, order + at, n - at < tile_rows ? n - at : tile_rows, &cohort->tile);
+		size_t count = n - at < tile_rows ? n - at : tile_rows;
+
+		hb_tile_fill(cohort, order + at, count, n - at - count, &cohort->tile);
 		if (!hb_cohort_tick(cohort, status) || !train_tile(cohort, status))
 			return false;
 	}

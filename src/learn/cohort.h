@@ -105,7 +105,8 @@ extern bool hb_next_group(const HbCohort *cohort, int first, HbGroup *group);
 extern bool hb_tile_alloc(HbCohort *cohort, size_t capacity, size_t batch, bool training,
 						  HbTile *tile, HbStatus *status);
 /* Gathers, encodes and packs rows[0..n-1] (at most capacity mini-batches). */
-extern void hb_tile_fill(const HbCohort *cohort, const uint32_t *rows, size_t n, HbTile *tile);
+extern void hb_tile_fill(const HbCohort *cohort, const uint32_t *rows, size_t n, size_t following,
+						 HbTile *tile);
 
 /* Z of the group's first layers for mini-batch i. */
 extern void hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile,

@@ -88,7 +88,7 @@ score_members(HbCohort *cohort, int first, int count, Evaluation *evaluation, Hb
 		size_t n = evaluation->n - at < most ? evaluation->n - at : most;
 		HbGroup group;
 
-		hb_tile_fill(cohort, evaluation->rows + at, n, tile);
+		hb_tile_fill(cohort, evaluation->rows + at, n, evaluation->n - at - n, tile);
 		for (int m = first; m < first + count && hb_next_group(cohort, m, &group);
 			 m = group.first + group.count)
 		{

@@ -55,7 +55,7 @@ gather_targets(const HbCohort *cohort, const uint32_t *rows, size_t n, uint32_t 
 }
 
 void
-hb_tile_fill(const HbCohort *cohort, const uint32_t *rows, size_t n, HbTile *tile)
+hb_tile_fill(const HbCohort *cohort, const uint32_t *rows, size_t n, size_t following, HbTile *tile)
 {
 	tile->nbatches = 0;
 	for (size_t at = 0; at < n; at += tile->batch)
@@ -65,7 +65,8 @@ hb_tile_fill(const HbCohort *cohort, const uint32_t *rows, size_t n, HbTile *til
 
 		tile->count[i] = count;
 		hb_encode_rows(&cohort->encoder, cohort->context->dataset, rows + at, (uint32_t) count,
-					   tile->rows, (uint32_t) cohort->padded);
+					   (uint32_t) (n - at - count + following), tile->rows,
+					   (uint32_t) cohort->padded);
 		hb_pack_forward(cohort->provider, tile->rows, count, cohort->padded, cohort->padded,
 						tile->forward[i]);
 		if (tile->gradient[i] != NULL)

@@ -59,7 +59,7 @@ predict_rows(HbServer *server, const Evaluation *e, HbStatus *status)
 	{
 		size_t n = e->n - row < BATCH ? (size_t) (e->n - row) : BATCH;
 
-		hb_encode_rows(e->encoder, e->dataset, e->rows + row, (uint32_t) n, inputs,
+		hb_encode_rows(e->encoder, e->dataset, e->rows + row, (uint32_t) n, (uint32_t) (e->n - row - n), inputs,
 					   (uint32_t) stride);
 		e->family->predict(e->model, inputs, n, stride, scores);
 		place_scores(e, scores, row, n);

@@ -194,7 +194,7 @@ dump_data(const Options *options, const HbDataset *dataset, uint64_t seed)
 	uint32_t *order = malloc((size_t) n * options->epochs * sizeof(uint32_t));
 	uint32_t *labels = malloc(n * sizeof(uint32_t));
 
-	hb_encode_rows(&encoder, dataset, dataset->train, n, x, header->inputs);
+	hb_encode_rows(&encoder, dataset, dataset->train, n, 0, x, header->inputs);
 	for (uint32_t i = 0; i < n; i++)
 		labels[i] = ((const uint32_t *) dataset->targets)[dataset->train[i]];
 	for (int epoch = 0; epoch < options->epochs; epoch++)

@@ -154,7 +154,7 @@ test_encode(void)
 	rows = hb_dataset_part(&dataset, HB_PART_TEST, &count);
 	ok(count == 2 && rows == order + 18, "then test rows");
 	memset(out, 0xff, ROWS * padded * sizeof(float));
-	hb_encode_rows(&encoder, &dataset, order, ROWS, out, padded);
+	hb_encode_rows(&encoder, &dataset, order, ROWS, 0, out, padded);
 	for (int i = 0; i < ROWS; i++)
 	{
 		expected_inputs(&records[order[i]], expected);
@@ -317,7 +317,7 @@ test_corruption(void)
 			HbEncoder encoder = {header->columns, header->inputs, dataset.columns, NULL};
 
 			for (uint64_t i = 0; i < header->rows_train; i++)
-				hb_encode_rows(&encoder, &dataset, dataset.train + i, 1, out, header->inputs);
+				hb_encode_rows(&encoder, &dataset, dataset.train + i, 1, 0, out, header->inputs);
 			opened++;
 		}
 		if (round % 3 == 2)
@@ -432,7 +432,7 @@ test_columns_side_by_side(void)
 		wide_records[i * WIDE * 4 + 401] = 0;
 	}
 	memset(out, 0xff, sizeof(out));
-	hb_encode_rows(&encoder, &dataset, rows, MANY, out[0], 2 * WIDE + 6);
+	hb_encode_rows(&encoder, &dataset, rows, MANY, 0, out[0], 2 * WIDE + 6);
 	for (int i = 0; i < MANY; i++)
 	{
 		hb_encode_row(&encoder, wide_records + rows[i] * WIDE * 4, expected, 2 * WIDE + 6);

@@ -55,7 +55,7 @@ open_setup(Setup *s, const HbFamily *family)
 		printf("Bail out! %s %s\n", status.message, status.detail);
 		exit(1);
 	}
-	hb_tile_fill(&s->cohort, s->dataset.train, s->dataset.header->rows_train, &s->cohort.tile);
+	hb_tile_fill(&s->cohort, s->dataset.train, s->dataset.header->rows_train, 0, &s->cohort.tile);
 	hb_next_group(&s->cohort, 0, &s->group);
 	if (s->cohort.members[0].network.shape.layers == 1)
 		randomise(&s->cohort.members[0].network.layer[0]);

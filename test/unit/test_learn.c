@@ -246,7 +246,7 @@ check_prediction(const HbFamily *family, uint32_t classes, double loss)
 	hb_model_info(model, &info);
 	ok(info.inputs == 19 && info.outputs == classes && info.calibrated == (loss != 1),
 	   "%s: the model knows its shape", family->name);
-	hb_encode_rows(&encoder, &dataset, dataset.validation, (uint32_t) n, inputs, 32);
+	hb_encode_rows(&encoder, &dataset, dataset.validation, (uint32_t) n, 0, inputs, 32);
 	family->predict(model, inputs, n, 32, scores);
 	for (size_t i = 0; i < n; i++)
 		labels[i] = ((const uint32_t *) dataset.targets)[dataset.validation[i]];
