@@ -177,17 +177,24 @@ ew_exponents(const hb_real *z, size_t rows, size_t ld, bool baseline, hb_real *o
 	}
 }
 
+/* From e^(z - top) and their sums to probabilities; total is overwritten. */
+static void
+ew_normalise(hb_real *restrict e, size_t rows, size_t ld, hb_real *restrict total)
+{
+	for (size_t s = 0; s < ld; s++)
+		total[s] = 1 / total[s];
+	for (size_t c = 0; c < rows; c++)
+		for (size_t s = 0; s < ld; s++)
+			e[c * ld + s] *= total[s];
+}
+
 static void
 ew_softmax(hb_real *z, size_t outputs, size_t n, size_t ld, hb_real *scratch)
 {
 	hb_real *top = scratch, *total = scratch + ld;
 
 	ew_exponents(z, outputs, ld, false, z, top, total);
-	for (size_t s = 0; s < ld; s++)
-		total[s] = 1 / total[s];
-	for (size_t c = 0; c < outputs; c++)
-		for (size_t s = 0; s < ld; s++)
-			z[c * ld + s] *= total[s];
+	ew_normalise(z, outputs, ld, total);
 }
 
 /* Up to here, comparing the label with every class over vectors beats one scattered access a sample. */
@@ -282,16 +289,19 @@ ew_cross_entropy(const HbScores *x)
 {
 	size_t ld = x->ld, n = x->n;
 	hb_real *restrict top = x->scratch, *restrict total = top + ld, *restrict loss = total + ld;
+	hb_real *exponents = x->d != NULL ? x->d : x->softmax;
 
 	ew_pick(x, loss);
-	if (x->d == NULL)
+	if (exponents == NULL)
 		ew_total(x, top, total);
 	else
-		ew_exponents(x->z, ew_rows(x), ld, x->baseline, x->d, top, total);
+		ew_exponents(x->z, ew_rows(x), ld, x->baseline, exponents, top, total);
 	for (size_t s = 0; s < n; s++)
 		loss[s] = hb_log1up(total[s]) + top[s] - loss[s];
 	if (x->d != NULL)
 		ew_cross_entropy_gradient(x, total);
+	else if (x->softmax != NULL)
+		ew_normalise(x->softmax, ew_rows(x), ld, total);
 	ew_gradient_sums(x);
 	return ew_sum(loss, n);
 }

@@ -137,6 +137,8 @@ typedef struct HbScores
 	const float *targets;   /* regression */
 	hb_real *scratch;       /* 3 * ld elements */
 	hb_real *sums;          /* [outputs]: sums of d's rows; NULL: not wanted */
+	hb_real *
+		softmax; /* as z, may be z itself: cross-entropy's probabilities; NULL: not wanted; not with d or baseline */
 	bool baseline;
 } HbScores;
 

@@ -65,9 +65,9 @@ sortable(float value)
 {
 	uint32_t bits;
 
-	value = value == 0.0f ? 0.0f : value;
+	value += 0.0f;
 	memcpy(&bits, &value, sizeof(bits));
-	return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+	return bits ^ ((uint32_t) ((int32_t) bits >> 31) | 0x80000000u);
 }
 
 #define RADIX_BITS 11
@@ -133,10 +133,11 @@ area(const uint64_t *items, size_t n, const uint32_t *labels, uint32_t positive,
 	return positives > 0 && below > 0 ? wins / (positives * below) : NAN;
 }
 
+/* What the rows are sorted by for class k: its probability, of two raw scores their difference. */
 static inline float
-class_score(const float *row, uint32_t outputs, uint32_t k, bool calibrated)
+class_score(const float *scores, size_t n, size_t i, uint32_t k, bool difference)
 {
-	return outputs == 2 && !calibrated ? row[1] - row[0] : row[k];
+	return difference ? scores[n + i] - scores[i] : scores[k * n + i];
 }
 
 #define FEW_KEYS 64 /* up to here insertion is faster */
@@ -213,36 +214,43 @@ area_of_sorted(const uint32_t *positive, size_t npositive, const uint32_t *negat
 	return npositive > 0 && nnegative > 0 ? wins / ((double) npositive * (double) nnegative) : NAN;
 }
 
+/* Keys of all rows; a loop of its own, which the compiler makes vectors of. */
+static void
+class_keys(const float *restrict scores, size_t n, uint32_t k, bool difference,
+		   uint32_t *restrict keys)
+{
+	for (size_t i = 0; difference && i < n; i++)
+		keys[i] = sortable(class_score(scores, n, i, k, true));
+	for (size_t i = 0; !difference && i < n; i++)
+		keys[i] = sortable(class_score(scores, n, i, k, false));
+}
+
 /* work: 4 n keys */
 static double
-class_area(const float *scores, const uint32_t *labels, size_t n, uint32_t outputs, uint32_t k,
-		   bool calibrated, uint32_t *work)
+class_area(const float *scores, const uint32_t *labels, size_t n, uint32_t k, bool difference,
+		   uint32_t *work)
 {
-	uint32_t *positive = work, *negative = work + n;
-	size_t npositive = 0, nnegative = 0;
+	uint32_t *positive = work, *negative = work + n, *keys = work + 2 * n;
+	size_t npositive = 0;
 
+	class_keys(scores, n, k, difference, keys);
 	for (size_t i = 0; i < n; i++)
 	{
-		uint32_t key = sortable(class_score(scores + i * outputs, outputs, k, calibrated));
-		bool is = labels[i] == k;
-
-		positive[npositive] = key;
-		negative[nnegative] = key;
-		npositive += is;
-		nnegative += !is;
+		positive[npositive] = keys[i];
+		negative[i - npositive] = keys[i];
+		npositive += labels[i] == k;
 	}
 	return area_of_sorted(sort_keys(positive, work + 2 * n, npositive), npositive,
-						  sort_keys(negative, work + 3 * n, nnegative), nnegative);
+						  sort_keys(negative, work + 3 * n, n - npositive), n - npositive);
 }
 
 static double
 weighted_class_area(const float *scores, const uint32_t *labels, const float *weight, size_t n,
-					uint32_t outputs, uint32_t k, bool calibrated, uint64_t *items)
+					uint32_t k, bool difference, uint64_t *items)
 {
 	for (size_t i = 0; i < n; i++)
-		items[i] = (uint64_t) sortable(class_score(scores + i * outputs, outputs, k, calibrated))
-					   << 32 |
-				   (uint32_t) i;
+		items[i] =
+			(uint64_t) sortable(class_score(scores, n, i, k, difference)) << 32 | (uint32_t) i;
 	return area(radix_sort(items, items + n, n), n, labels, k, weight);
 }
 
@@ -252,6 +260,7 @@ auc(const HbHost *host, const float *scores, const uint32_t *labels, const float
 	uint32_t outputs, bool calibrated, double *result, HbStatus *status)
 {
 	void *work = hb_alloc(host, 2 * n * sizeof(uint64_t) + sizeof(uint32_t));
+	bool difference = outputs == 2 && !calibrated;
 	double sum = 0;
 	int classes = 0;
 
@@ -259,9 +268,8 @@ auc(const HbHost *host, const float *scores, const uint32_t *labels, const float
 		return hb_fail_memory(status, 2 * n * sizeof(uint64_t));
 	for (uint32_t k = outputs == 2 ? 1 : 0; k < outputs; k++)
 	{
-		double value =
-			weight ? weighted_class_area(scores, labels, weight, n, outputs, k, calibrated, work)
-				   : class_area(scores, labels, n, outputs, k, calibrated, work);
+		double value = weight ? weighted_class_area(scores, labels, weight, n, k, difference, work)
+							  : class_area(scores, labels, n, k, difference, work);
 
 		if (!isnan(value))
 		{
@@ -286,14 +294,68 @@ likelihood(float probability)
 	return p < 1.0 ? p : 1.0;
 }
 
+#define BLOCK_ROWS 256 /* rows whose largest scores stay in the first-level cache */
+
+/* Sum of the weights of rows at..at+count whose largest score, the first of equals, is not their label's. */
+static double
+block_errors(const float *scores, const uint32_t *labels, const float *weight, size_t n,
+			 uint32_t outputs, size_t at, size_t count, bool *undefined)
+{
+	float highest[BLOCK_ROWS];
+	uint32_t best[BLOCK_ROWS] = {0}, nans = 0;
+	double wrong = 0;
+
+	memcpy(highest, scores + at, count * sizeof(float));
+	for (uint32_t k = 0; k < outputs; k++)
+	{
+		const float *score = scores + k * n + at;
+
+		for (size_t i = 0; i < count; i++)
+		{
+			bool higher = score[i] > highest[i];
+
+			nans |= isnan(score[i]);
+			best[i] = higher ? k : best[i];
+			highest[i] = higher ? score[i] : highest[i];
+		}
+	}
+	*undefined |= nans != 0;
+	for (size_t i = 0; i < count; i++)
+		if (best[i] != labels[at + i])
+			wrong += row_weight(weight, at + i);
+	return wrong;
+}
+
+/* Weighted sum of -log p of the true classes. */
+static double
+log_loss_sum(const float *scores, const uint32_t *labels, const float *weight, size_t n)
+{
+	double sum = 0, product = 1;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		double p = likelihood(scores[labels[i] * n + i]);
+
+		if (weight)
+			sum -= row_weight(weight, i) * log(p);
+		else
+			product *= p;
+		if (i % LOG_ROWS == LOG_ROWS - 1 || i + 1 == n)
+		{
+			sum -= log(product);
+			product = 1;
+		}
+	}
+	return sum;
+}
+
 bool
 hb_metrics_rates(const float *scores, const uint32_t *labels, const float *weight, size_t n,
-				 uint32_t outputs, bool calibrated, HbMetrics *out, HbStatus *status)
+				 uint32_t outputs, bool calibrated, const double *wrong, HbMetrics *out,
+				 HbStatus *status)
 {
 	double total = 0;
-	double wrong = 0;
-	double log_loss = 0;
-	double product = 1;
+	double counted = 0;
 	bool undefined = false;
 
 	clear(out);
@@ -301,49 +363,28 @@ hb_metrics_rates(const float *scores, const uint32_t *labels, const float *weigh
 		return hb_fail(status, HB_ERR_INTERNAL, "too many rows or no classes to evaluate");
 	for (size_t i = 0; i < n; i++)
 	{
-		const float *row = scores + i * outputs;
-		float highest = row[0];
-		uint32_t best = 0;
-		double w = row_weight(weight, i);
-
 		if (labels[i] >= outputs)
 			return hb_fail(status, HB_ERR_INTERNAL, "class %u of row is out of range", labels[i]);
-		for (uint32_t k = 0; k < outputs; k++)
-		{
-			bool higher = row[k] > highest;
-
-			undefined |= isnan(row[k]);
-			best = higher ? k : best;
-			highest = higher ? row[k] : highest;
-		}
-		total += w;
-		if (best != labels[i])
-			wrong += w;
-		if (calibrated && weight)
-			log_loss -= w * log(likelihood(row[labels[i]]));
-		else if (calibrated)
-			product *= likelihood(row[labels[i]]);
-		if (i % LOG_ROWS == LOG_ROWS - 1 || i + 1 == n)
-		{
-			log_loss -= log(product);
-			product = 1;
-		}
+		total += row_weight(weight, i);
 	}
+	for (size_t at = 0; !wrong && at < n; at += BLOCK_ROWS)
+		counted += block_errors(scores, labels, weight, n, outputs, at,
+								n - at < BLOCK_ROWS ? n - at : BLOCK_ROWS, &undefined);
 	/* A model that answers NaN must not look better than one that answers wrongly. */
 	if (undefined || !(total > 0))
 		return true;
-	out->value[HB_METRIC_ERROR] = wrong / total;
+	out->value[HB_METRIC_ERROR] = (wrong ? *wrong : counted) / total;
 	if (calibrated)
-		out->value[HB_METRIC_LOG_LOSS] = log_loss / total;
+		out->value[HB_METRIC_LOG_LOSS] = log_loss_sum(scores, labels, weight, n) / total;
 	return true;
 }
 
 bool
 hb_metrics_classification(const HbHost *host, const float *scores, const uint32_t *labels,
 						  const float *weight, size_t n, uint32_t outputs, bool calibrated,
-						  HbMetrics *out, HbStatus *status)
+						  const double *wrong, HbMetrics *out, HbStatus *status)
 {
-	if (!hb_metrics_rates(scores, labels, weight, n, outputs, calibrated, out, status))
+	if (!hb_metrics_rates(scores, labels, weight, n, outputs, calibrated, wrong, out, status))
 		return false;
 	return isnan(out->value[HB_METRIC_ERROR]) ||
 		   auc(host, scores, labels, weight, n, outputs, calibrated, &out->value[HB_METRIC_AUC],

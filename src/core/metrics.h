@@ -54,19 +54,20 @@ typedef struct HbMetrics
 } HbMetrics;
 
 /*
- * scores: [n][outputs], row-major.  Classification: probabilities, or with calibrated = false raw scores
- * (hinge: one score where outputs = 2 still comes as two columns, -s/2 and s/2), labels 0..outputs-1.
- * weight: NULL or n row weights.
+ * scores: [outputs][n], class by class.  Classification: probabilities, or with calibrated = false raw scores
+ * (hinge: one score where outputs = 2 still comes as two, -s/2 and s/2), labels 0..outputs-1.
+ * weight: NULL or n row weights.  wrong: NULL, or the weight of the rows classified wrongly, where that has been
+ * counted and no score is NaN.
  */
 extern bool
 hb_metrics_classification(const HbHost *host, const float *scores, const uint32_t *labels,
 						  const float *weight, size_t n, uint32_t outputs, bool calibrated,
-						  HbMetrics *out, HbStatus *status);
+						  const double *wrong, HbMetrics *out, HbStatus *status);
 
 /* The same without the area, which takes a sort: what a point of a loss curve needs. */
-extern bool
-hb_metrics_rates(const float *scores, const uint32_t *labels, const float *weight, size_t n,
-				 uint32_t outputs, bool calibrated, HbMetrics *out, HbStatus *status);
+extern bool hb_metrics_rates(const float *scores, const uint32_t *labels, const float *weight,
+							 size_t n, uint32_t outputs, bool calibrated, const double *wrong,
+							 HbMetrics *out, HbStatus *status);
 
 /* prediction and target in any unit; scale turns them into the target's own unit. */
 extern bool hb_metrics_regression(const float *prediction, const float *target, const float *weight,

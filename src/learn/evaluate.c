@@ -14,7 +14,7 @@ typedef struct Evaluation
 	const uint32_t *rows;
 	size_t n;
 	bool all;         /* metrics, not only the study's own */
-	float **scores;   /* a member: [n][outputs]; NULL where counting errors is enough */
+	float **scores;   /* a member: [outputs][n]; NULL where counting errors is enough */
 	double *loss;     /* a member: sum */
 	uint64_t *errors; /* a member: rows classified wrongly */
 	const uint32_t *labels;
@@ -47,15 +47,15 @@ member_scores(HbCohort *cohort, HbMember *member, const HbTile *tile, size_t i, 
 					   .z = z,
 					   .labels = tile->labels + i * tile->batch,
 					   .targets = tile->targets + i * tile->batch,
-					   .scratch = ws->scratch};
+					   .scratch = ws->scratch,
+					   .softmax = evaluation->scores ? z : NULL};
 
-	evaluation->loss[slot] += hb_losses[shape->loss].sum(cohort->provider, &scores);
+	/* first: the loss may leave probabilities in the scores' place */
 	if (cohort->task == HB_TASK_CLASSIFICATION)
 		evaluation->errors[slot] += cohort->provider->errors(&scores);
-	if (evaluation->scores == NULL)
-		return;
-	hb_loss_scores(cohort->provider, shape, z, scores.n, ws->ld, ws->scratch,
-				   evaluation->scores[slot] + at * shape->outputs);
+	evaluation->loss[slot] += hb_losses[shape->loss].sum(cohort->provider, &scores);
+	if (evaluation->scores != NULL)
+		hb_loss_place(shape, z, scores.n, ws->ld, evaluation->scores[slot] + at, evaluation->n);
 }
 
 /* Those of the group that are among members first..first+count, over the rows of the tile, which begin at. */
@@ -102,7 +102,6 @@ score_members(HbCohort *cohort, int first, int count, Evaluation *evaluation, Hb
 	return true;
 }
 
-/* Where only errors were counted there are no scores; the count says the same at every evaluation. */
 static bool
 compute_metrics(HbCohort *cohort, HbMember *member, const Evaluation *evaluation, int slot,
 				HbStatus *status)
@@ -110,19 +109,21 @@ compute_metrics(HbCohort *cohort, HbMember *member, const Evaluation *evaluation
 	const HbShape *shape = &member->training.shape;
 	const float *scores = evaluation->scores ? evaluation->scores[slot] : NULL;
 	bool calibrated = hb_losses[shape->loss].calibrated;
+	double wrong = (double) evaluation->errors[slot];
 	HbMetrics *metrics = &member->metrics;
 
 	if (cohort->task == HB_TASK_REGRESSION)
 		return hb_metrics_regression(scores, evaluation->targets, NULL, evaluation->n,
 									 cohort->target_scale, metrics, status);
-	if (scores != NULL && !(evaluation->all || cohort->job->metric == HB_METRIC_AUC
-								? hb_metrics_classification(
-									  cohort->context->host, scores, evaluation->labels, NULL,
-									  evaluation->n, shape->outputs, calibrated, metrics, status)
-								: hb_metrics_rates(scores, evaluation->labels, NULL, evaluation->n,
-												   shape->outputs, calibrated, metrics, status)))
-		return false;
-	metrics->value[HB_METRIC_ERROR] = (double) evaluation->errors[slot] / (double) evaluation->n;
+	if (scores == NULL) /* as the others say of it */
+		metrics->value[HB_METRIC_ERROR] = wrong / (double) evaluation->n;
+	else if (evaluation->all || cohort->job->metric == HB_METRIC_AUC)
+		return hb_metrics_classification(cohort->context->host, scores, evaluation->labels, NULL,
+										 evaluation->n, shape->outputs, calibrated, &wrong, metrics,
+										 status);
+	else
+		return hb_metrics_rates(scores, evaluation->labels, NULL, evaluation->n, shape->outputs,
+								calibrated, &wrong, metrics, status);
 	return true;
 }
 

@@ -32,16 +32,16 @@ typedef struct Evaluation
 static void
 place_scores(const Evaluation *e, const float *from, uint64_t row, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-	{
-		const float *score = from + i * e->info.outputs;
-		float *to = e->scores + (row + i) * e->classes;
+	float *to = e->scores + row;
 
-		if (e->info.task == HB_TASK_REGRESSION)
-			to[0] = (float) ((double) score[0] * e->job->target_scale + e->job->target_mean);
-		else
-			for (uint32_t c = 0; c < e->classes; c++)
-				to[c] = score[e->job->class_map ? e->job->class_map[c] : c];
+	for (uint32_t c = 0; c < e->classes; c++, to += e->n)
+	{
+		const float *score = from + (e->job->class_map ? e->job->class_map[c] : c);
+
+		for (size_t i = 0; i < n; i++, score += e->info.outputs)
+			to[i] = e->info.task == HB_TASK_REGRESSION
+						? (float) ((double) *score * e->job->target_scale + e->job->target_mean)
+						: *score;
 	}
 }
 
@@ -59,8 +59,8 @@ predict_rows(HbServer *server, const Evaluation *e, HbStatus *status)
 	{
 		size_t n = e->n - row < BATCH ? (size_t) (e->n - row) : BATCH;
 
-		hb_encode_rows(e->encoder, e->dataset, e->rows + row, (uint32_t) n, (uint32_t) (e->n - row - n), inputs,
-					   (uint32_t) stride);
+		hb_encode_rows(e->encoder, e->dataset, e->rows + row, (uint32_t) n,
+					   (uint32_t) (e->n - row - n), inputs, (uint32_t) stride);
 		e->family->predict(e->model, inputs, n, stride, scores);
 		place_scores(e, scores, row, n);
 		hb_server_tick(server);
@@ -87,7 +87,7 @@ measure(HbServer *server, Evaluation *e, HbMetrics *metrics, HbStatus *status)
 	for (uint64_t i = 0; i < e->n; i++)
 		e->labels[i] = ((const uint32_t *) e->dataset->targets)[e->rows[i]];
 	return hb_metrics_classification(&server->host, e->scores, e->labels, NULL, e->n, e->classes,
-									 e->info.calibrated, metrics, status);
+									 e->info.calibrated, NULL, metrics, status);
 }
 
 static bool

@@ -222,6 +222,7 @@ check_prediction(const HbFamily *family, uint32_t classes, double loss)
 	HbEncoder encoder = {1, 19, dataset.columns, NULL};
 	size_t n = dataset.header->rows_validation, size;
 	float *inputs = calloc(n * 32, 4), *scores = calloc(n * classes, 4), *one = calloc(classes, 4);
+	float *by_class = calloc(n * classes, 4);
 	uint32_t *labels = malloc(n * 4);
 	HbJobTrial trial = {.number = 1};
 	HbJobResult result;
@@ -248,13 +249,15 @@ check_prediction(const HbFamily *family, uint32_t classes, double loss)
 	   "%s: the model knows its shape", family->name);
 	hb_encode_rows(&encoder, &dataset, dataset.validation, (uint32_t) n, 0, inputs, 32);
 	family->predict(model, inputs, n, 32, scores);
+	for (size_t i = 0; i < n * classes; i++)
+		by_class[i % classes * n + i / classes] = scores[i];
 	for (size_t i = 0; i < n; i++)
 		labels[i] = ((const uint32_t *) dataset.targets)[dataset.validation[i]];
 	if (classes == 1)
 		hb_metrics_regression(scores, (float *) labels, NULL, n, 2, &metrics, &status);
 	else
-		hb_metrics_classification(&hb_host_malloc, scores, labels, NULL, n, classes,
-								  info.calibrated, &metrics, &status);
+		hb_metrics_classification(&hb_host_malloc, by_class, labels, NULL, n, classes,
+								  info.calibrated, NULL, &metrics, &status);
 	for (int m = 0; m < HB_METRIC_COUNT; m++)
 		if (!isnan(metrics.value[m]))
 			is_near(metrics.value[m], result.trials[0].metrics.value[m], 1e-5, "%s: %s agrees",
@@ -271,6 +274,7 @@ check_prediction(const HbFamily *family, uint32_t classes, double loss)
 	free_result(&result);
 	free(inputs);
 	free(scores);
+	free(by_class);
 	free(one);
 	free(labels);
 	synthetic_free(&dataset);

@@ -8,10 +8,10 @@
 
 static const HbHost *host = &hb_host_malloc;
 
-/* P(s+ > s-) + P(=)/2 by all pairs. */
+/* P(s+ > s-) + P(=)/2 by all pairs; scores: of one class. */
 static double
-auc_by_pairs(const float *scores, int stride, int column, const uint32_t *labels, uint32_t positive,
-			 const float *weight, int n)
+auc_by_pairs(const float *scores, const uint32_t *labels, uint32_t positive, const float *weight,
+			 int n)
 {
 	double wins = 0;
 	double pairs = 0;
@@ -21,8 +21,8 @@ auc_by_pairs(const float *scores, int stride, int column, const uint32_t *labels
 			if (labels[i] == positive && labels[j] != positive)
 			{
 				double w = weight ? (double) weight[i] * weight[j] : 1;
-				float a = scores[i * stride + column];
-				float b = scores[j * stride + column];
+				float a = scores[i];
+				float b = scores[j];
 
 				pairs += w;
 				wins += w * (a > b ? 1 : a == b ? 0.5 : 0);
@@ -45,33 +45,33 @@ test_registry(void)
 static void
 test_two_classes(void)
 {
-	static const float p[] = {0.9f, 0.1f, 0.5f, 0.5f, 0.2f, 0.8f, 0.7f, 0.3f, 1.0f, 0.0f};
+	static const float p[] = {0.9f, 0.5f, 0.2f, 0.7f, 1.0f, 0.1f, 0.5f, 0.8f, 0.3f, 0.0f};
 	static const uint32_t y[] = {0, 0, 1, 1, 1};
 	static const float w[] = {1, 2, 1, 1, 4};
 	static const uint32_t same[] = {1, 1, 1, 1, 1};
-	static const float raw[] = {0.5f, -0.5f, -2, 2, 3, -3, 1, -1, -1, 1};
+	static const float raw[] = {0.5f, -2, 3, 1, -1, -0.5f, 2, -3, -1, 1};
 	HbMetrics m;
 	HbStatus status;
 
-	ok(hb_metrics_classification(host, p, y, NULL, 5, 2, true, &m, &status), "two classes");
+	ok(hb_metrics_classification(host, p, y, NULL, 5, 2, true, NULL, &m, &status), "two classes");
 	is_near(m.value[HB_METRIC_ERROR], 2.0 / 5, 1e-15, "error: a tie goes to the lower class");
 	is_near(m.value[HB_METRIC_LOG_LOSS],
 			-(log(0.9f) + log(0.5) + log(0.8f) + log(0.3f) + log(1e-15)) / 5, 1e-7,
 			"log loss, with probabilities no smaller than 1e-15");
-	is_near(m.value[HB_METRIC_AUC], auc_by_pairs(p, 2, 1, y, 1, NULL, 5), 1e-15, "area by pairs");
+	is_near(m.value[HB_METRIC_AUC], auc_by_pairs(p + 5, y, 1, NULL, 5), 1e-15, "area by pairs");
 	ok(isnan(m.value[HB_METRIC_RMSE]) && isnan(m.value[HB_METRIC_R2]),
 	   "metrics of the other task stay NULL");
-	hb_metrics_classification(host, p, y, w, 5, 2, true, &m, &status);
+	hb_metrics_classification(host, p, y, w, 5, 2, true, NULL, &m, &status);
 	is_near(m.value[HB_METRIC_ERROR], 5.0 / 9, 1e-15, "weighted error");
-	is_near(m.value[HB_METRIC_AUC], auc_by_pairs(p, 2, 1, y, 1, w, 5), 1e-15, "weighted area");
-	hb_metrics_classification(host, p, same, NULL, 5, 2, true, &m, &status);
+	is_near(m.value[HB_METRIC_AUC], auc_by_pairs(p + 5, y, 1, w, 5), 1e-15, "weighted area");
+	hb_metrics_classification(host, p, same, NULL, 5, 2, true, NULL, &m, &status);
 	ok(isnan(m.value[HB_METRIC_AUC]), "area with one class is NULL");
-	hb_metrics_classification(host, raw, y, NULL, 5, 2, false, &m, &status);
+	hb_metrics_classification(host, raw, y, NULL, 5, 2, false, NULL, &m, &status);
 	ok(isnan(m.value[HB_METRIC_LOG_LOSS]), "log loss of raw scores is NULL");
-	is_near(m.value[HB_METRIC_AUC], auc_by_pairs(raw, 2, 1, y, 1, NULL, 5), 1e-15,
+	is_near(m.value[HB_METRIC_AUC], auc_by_pairs(raw + 5, y, 1, NULL, 5), 1e-15,
 			"area of raw scores");
 	is_near(m.value[HB_METRIC_ERROR], 3.0 / 5, 1e-15, "error of raw scores");
-	hb_metrics_classification(host, p, y, NULL, 0, 2, true, &m, &status);
+	hb_metrics_classification(host, p, y, NULL, 0, 2, true, NULL, &m, &status);
 	ok(isnan(m.value[HB_METRIC_ERROR]), "no rows: NULL");
 }
 
@@ -84,12 +84,12 @@ test_undefined(void)
 	HbMetrics m;
 	HbStatus status;
 
-	hb_metrics_classification(host, p, y, NULL, 2, 2, true, &m, &status);
+	hb_metrics_classification(host, p, y, NULL, 2, 2, true, NULL, &m, &status);
 	ok(isnan(m.value[HB_METRIC_ERROR]) && isnan(m.value[HB_METRIC_LOG_LOSS]) &&
 		   isnan(m.value[HB_METRIC_AUC]),
 	   "a score that is no number makes every metric NULL");
 	p[2] = 0.5f;
-	ok(!hb_metrics_classification(host, p, outside, NULL, 2, 2, true, &m, &status),
+	ok(!hb_metrics_classification(host, p, outside, NULL, 2, 2, true, NULL, &m, &status),
 	   "a class out of range is an error");
 }
 
@@ -110,14 +110,14 @@ test_many(int n, uint32_t classes, int levels)
 		if (classes > 2 && labels[i] == 0)
 			labels[i] = 1;
 		for (uint32_t k = 0; k < classes; k++)
-			scores[i * classes + k] =
+			scores[k * n + i] =
 				(float) floor((hb_random_uniform(2, HB_STREAM_SAMPLE, i, k) - 0.5) * levels) /
 					levels +
 				(labels[i] == k ? 0.25f : 0);
 	}
 	for (uint32_t k = classes == 2; k < classes; k++)
 	{
-		double area = auc_by_pairs(scores, classes, k, labels, k, NULL, n);
+		double area = auc_by_pairs(scores + k * n, labels, k, NULL, n);
 
 		if (!isnan(area))
 		{
@@ -125,7 +125,7 @@ test_many(int n, uint32_t classes, int levels)
 			used++;
 		}
 	}
-	hb_metrics_classification(host, scores, labels, NULL, n, classes, true, &m, &status);
+	hb_metrics_classification(host, scores, labels, NULL, n, classes, true, NULL, &m, &status);
 	is_near(m.value[HB_METRIC_AUC], sum / used, 1e-12,
 			"area of %d rows, %u classes and %d levels of score equals the one by pairs", n,
 			classes, levels);
