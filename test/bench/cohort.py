@@ -198,7 +198,7 @@ STUDIES = {
     "81 softmax 784-10, 4 epochs of 48,000 images": ("images", "linear", 81, 4, ""),
     "27 networks 30-128-5, 8 epochs of 80,000 rows": ("narrow", "mlp", 27, 8, '"units": 128, "layers": 1, '),
     "81 softmax 30-5, 100 epochs of 80,000 rows": ("narrow", "linear", 81, 100, ""),
-    "27 networks 784-128-10, 1 epoch of 48,000 images": ("images", "mlp", 27, 1, '"units": 128, "layers": 1, '),
+    "27 networks 784-128-10, 4 epochs of 48,000 images": ("images", "mlp", 27, 4, '"units": 128, "layers": 1, '),
     "24 networks of 16 to 256 units, 30 inputs, 8 epochs of 80,000 rows": (
         "narrow", "mlp", 24, 8, '"units": {"type": "int", "low": 16, "high": 256, "log": true}, "layers": 1, '),
 }
