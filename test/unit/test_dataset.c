@@ -383,14 +383,15 @@ test_array_kernels(void)
 	}
 }
 
-/* A wide table: floats beside each other, in more columns than one loop takes, with others between them. */
+/* A wide table: floats beside each other, in more columns than are looked at together, with others between them. */
 static void
 test_columns_side_by_side(void)
 {
 	enum
 	{
-		WIDE = 150,
-		MANY = 37
+		WIDE = 600,
+		MANY = 67,
+		FOLLOWING = 9
 	};
 	static HbColumn wide[WIDE];
 	static float out[MANY][2 * WIDE + 6], expected[2 * WIDE + 6];
@@ -404,7 +405,7 @@ test_columns_side_by_side(void)
 
 	for (uint32_t c = 0; c < WIDE; c++)
 	{
-		bool category = c == 100;
+		bool category = c % 200 == 100;
 
 		wide[c] = (HbColumn){.kind = category ? HB_COLUMN_CATEGORY : HB_COLUMN_FLOAT,
 							 .length = 1,
@@ -428,11 +429,17 @@ test_columns_side_by_side(void)
 		hb_random_normals(5, HB_STREAM_SAMPLE, (uint64_t) i, expected, WIDE);
 		expected[3 * i] = NAN;
 		memcpy(wide_records + i * WIDE * 4, expected, WIDE * 4);
-		wide_records[i * WIDE * 4 + 400] = (unsigned char) (i % 3);
-		wide_records[i * WIDE * 4 + 401] = 0;
+		for (int c = 100; c < WIDE; c += 200)
+		{
+			wide_records[(i * WIDE + c) * 4] = (unsigned char) ((i + c) % 3);
+			wide_records[(i * WIDE + c) * 4 + 1] = 0;
+		}
 	}
 	memset(out, 0xff, sizeof(out));
-	hb_encode_rows(&encoder, &dataset, rows, MANY, 0, out[0], 2 * WIDE + 6);
+	hb_encode_rows(&encoder, &dataset, rows, MANY - FOLLOWING, FOLLOWING, out[0], 2 * WIDE + 6);
+	ok(isnan(out[MANY - FOLLOWING][0]), "rows that follow are not encoded");
+	hb_encode_rows(&encoder, &dataset, rows + MANY - FOLLOWING, FOLLOWING, 0, out[MANY - FOLLOWING],
+				   2 * WIDE + 6);
 	for (int i = 0; i < MANY; i++)
 	{
 		hb_encode_row(&encoder, wide_records + rows[i] * WIDE * 4, expected, 2 * WIDE + 6);
