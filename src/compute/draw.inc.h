@@ -12,7 +12,6 @@
  * lets through).
  */
 #define DRAW_ROUNDS 10
-#define KEPT_PARTS (sizeof(KEPT) / sizeof(uint16_t))
 
 /* Two vectors at a time hide the latency of the multiplication. */
 typedef struct DrawState
@@ -41,7 +40,7 @@ draw_rounds(const W keys[DRAW_ROUNDS][2], DrawState *state)
 	*state = s;
 }
 
-/* Of 2 * WLANES blocks: each word's mask at its own place in a group. */
+/* Of 2 * WLANES blocks, each word's mask at its own place in a group: four blocks' are sixteen bits. */
 static inline void
 store_masks(const DrawState *s, uint32_t rate, uint16_t *kept)
 {
@@ -84,7 +83,7 @@ vector_mask(uint64_t seed, uint32_t stream, uint64_t detail, uint32_t first, siz
 							   W_COUNT());
 			}
 			draw_rounds(keys, &s);
-			store_masks(&s, rate, kept + at / (2 * WLANES) * KEPT_PARTS);
+			store_masks(&s, rate, kept + at / 4);
 		}
 }
 

@@ -246,7 +246,7 @@ prefetch_record(const Segment *segment, const unsigned char *record)
 	__builtin_prefetch(from + reach - 1);
 }
 
-/* Row i of the next block; those of a block all at once would wait for each other. */
+/* For the row AHEAD_ROWS after row i; those of a block all at once would wait for each other. */
 static inline __attribute__((always_inline)) void
 ask_for_next(const Segment *segment, bool ahead, const Block *block, uint32_t i)
 {
@@ -268,12 +268,6 @@ encode_run(const HbEncoder *encoder, const Segment *segment, uint32_t c, bool ah
 						 segment->mean + c, segment->scale + c, segment->limit + c,
 						 block->out + (size_t) i * block->stride + first->input_offset);
 	}
-}
-
-static inline bool
-is_array(const HbColumn *column)
-{
-	return column->kind == HB_COLUMN_BYTES || column->kind == HB_COLUMN_FLOATS;
 }
 
 static bool
@@ -313,14 +307,14 @@ static void
 encode_block(const HbEncoder *encoder, const Segment *segment, const Block *block)
 {
 	const HbColumn *columns = encoder->columns + segment->first;
-	bool ahead = segment->run[0] > 1 || is_array(columns);
+	bool ahead = segment->run[0] > 1 || hb_column_is_array(columns);
 
 	for (uint32_t i = 0; !ahead && i < block->n; i++)
 		ask_for_next(segment, true, block, i);
 	for (uint32_t c = 0; c < segment->n; ahead = false, c += segment->run[c])
 		if (segment->run[c] > 1)
 			encode_run(encoder, segment, c, ahead, block);
-		else if (is_array(&columns[c]))
+		else if (hb_column_is_array(&columns[c]))
 			encode_arrays(segment, &columns[c], ahead, block);
 		else
 			encode_scalars(encoder, segment->first + c, block);

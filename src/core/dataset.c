@@ -52,7 +52,7 @@ hb_columns_check(const HbColumn *columns, uint32_t ncolumns, uint32_t inputs, ui
 	for (uint32_t i = 0; i < ncolumns; i++)
 	{
 		const HbColumn *column = &columns[i];
-		bool array = column->kind == HB_COLUMN_BYTES || column->kind == HB_COLUMN_FLOATS;
+		bool array = hb_column_is_array(column);
 		bool flags = column->indicator <= 1 && column->null_input <= 1 && column->other_input <= 1;
 		uint64_t size;
 

@@ -142,6 +142,12 @@ hb_column_has_flag(const HbColumn *column)
 												: column->flag == HB_FLAG_PRESENT;
 }
 
+static inline bool
+hb_column_is_array(const HbColumn *column)
+{
+	return column->kind == HB_COLUMN_BYTES || column->kind == HB_COLUMN_FLOATS;
+}
+
 /* Bytes that a column takes in a record, its flag of missing arrays included; 0 for an unknown kind. */
 extern uint64_t hb_column_bytes(const HbColumn *column);
 

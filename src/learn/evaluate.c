@@ -55,7 +55,7 @@ member_scores(HbCohort *cohort, HbMember *member, const HbTile *tile, size_t i, 
 		evaluation->errors[slot] += cohort->provider->errors(&scores);
 	evaluation->loss[slot] += hb_losses[shape->loss].sum(cohort->provider, &scores);
 	if (evaluation->scores != NULL)
-		hb_loss_place(shape, z, scores.n, ws->ld, evaluation->scores[slot] + at, evaluation->n);
+		hb_loss_place(shape, z, scores.n, ws->ld, evaluation->scores[slot] + at, 1, evaluation->n);
 }
 
 /* Those of the group that are among members first..first+count, over the rows of the tile, which begin at. */

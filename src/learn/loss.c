@@ -44,37 +44,28 @@ hb_loss_units(HbLossId loss, uint32_t outputs)
 }
 
 void
-hb_loss_place(const HbShape *shape, const hb_real *z, size_t n, size_t ld, float *out, size_t row)
+hb_loss_place(const HbShape *shape, const hb_real *z, size_t n, size_t ld, float *out,
+			  size_t sample, size_t class)
 {
 	uint32_t units = shape->units[shape->layers - 1];
 
 	if (units < shape->outputs)
 		for (size_t s = 0; s < n; s++)
 		{
-			out[s] = (float) (-z[s] / 2);
-			out[row + s] = (float) (z[s] / 2);
+			out[s * sample] = (float) (-z[s] / 2);
+			out[s * sample + class] = (float) (z[s] / 2);
 		}
 	else
 		for (size_t c = 0; c < units; c++)
 			for (size_t s = 0; s < n; s++)
-				out[c * row + s] = (float) z[c * ld + s];
+				out[s * sample + c * class] = (float) z[c * ld + s];
 }
 
 void
 hb_loss_scores(const HbProvider *provider, const HbShape *shape, hb_real *z, size_t n, size_t ld,
 			   hb_real *scratch, float *out)
 {
-	uint32_t units = shape->units[shape->layers - 1];
-
-	if (units < shape->outputs)
-	{
-		for (size_t s = 0; s < n; s++)
-			hb_loss_place(shape, z + s, 1, 1, out + 2 * s, 1);
-		return;
-	}
 	if (shape->loss == HB_LOSS_CROSS_ENTROPY)
-		provider->softmax(z, units, n, ld, scratch);
-	for (size_t s = 0; s < n; s++)
-		for (size_t c = 0; c < units; c++)
-			out[s * units + c] = (float) z[c * ld + s];
+		provider->softmax(z, shape->units[shape->layers - 1], n, ld, scratch);
+	hb_loss_place(shape, z, n, ld, out, shape->outputs, 1);
 }

@@ -54,9 +54,9 @@ extern uint32_t hb_loss_units(HbLossId loss, uint32_t outputs);
 extern void hb_loss_scores(const HbProvider *provider, const HbShape *shape, hb_real *z, size_t n,
 						   size_t ld, hb_real *scratch, float *out);
 
-/* The same of a softmax or of what needs none, class by class: class c of sample s to out[c * row + s]. */
-extern void
-hb_loss_place(const HbShape *shape, const hb_real *z, size_t n, size_t ld, float *out, size_t row);
+/* The same of a softmax, or of what needs none: class c of sample s to out[s * sample + c * class]. */
+extern void hb_loss_place(const HbShape *shape, const hb_real *z, size_t n, size_t ld, float *out,
+						  size_t sample, size_t class);
 
 /* ---- activation names ---- */
 extern const char *const hb_activation_names[]; /* NULL-terminated, by HbActivation */
