@@ -14,7 +14,11 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#define FEW 32 /* rows are sorted by insertion */
+#define BUCKET_ROWS 1024
+#define MOST_ROWS 8192 /* of a bucket that is sorted beside itself */
+#define MOST_BITS 20   /* of the buckets */
+#define DIGIT_BITS 11
+#define FEW 32 /* items are sorted by insertion */
 
 static void
 check_class_count(HbLoad *load, uint64 n)
@@ -160,70 +164,109 @@ compare_rows(const HbLoad *load, uint32 a, uint32 b)
 	}
 }
 
+/* A row's number below, and above it the 32 bits of its digest that follow those of its bucket. */
 static int
-compare_row_pointers(const void *a, const void *b, void *arg)
+compare_items(uint64 a, uint64 b, const HbLoad *load)
 {
-	return compare_rows(arg, *(const uint32 *) a, *(const uint32 *) b);
+	if (a >> 32 != b >> 32)
+		return a < b ? -1 : 1;
+	return compare_rows(load, (uint32) a, (uint32) b);
 }
 
-static void
-sort_few(const HbLoad *load, uint32 *rows, int n)
+static int
+compare_item_pointers(const void *a, const void *b, void *arg)
 {
-	uint64 keys[FEW];
+	return compare_items(*(const uint64 *) a, *(const uint64 *) b, arg);
+}
 
-	for (int i = 0; i < n; i++)
+/* By insertion: no item is more than a few places from its own. */
+static void
+sort_nearly_sorted(const HbLoad *load, uint64 *items, uint32 n)
+{
+	for (uint32 i = 1; i < n; i++)
 	{
-		uint32 row = rows[i];
-		uint64 key = load->rows[row].hash;
-		int j = i;
+		uint64 item = items[i];
+		uint32 j = i;
 
-		while (j > 0 && (key < keys[j - 1] ||
-						 (key == keys[j - 1] && compare_rows(load, row, rows[j - 1]) < 0)))
-		{
-			keys[j] = keys[j - 1];
-			rows[j] = rows[j - 1];
-			j--;
-		}
-		keys[j] = key;
-		rows[j] = row;
+		for (; j > 0 && compare_items(item, items[j - 1], load) < 0; j--)
+			items[j] = items[j - 1];
+		items[j] = item;
 	}
 }
 
+/* Distributes n items by their leading bits; false, with the items as they were, where many of them share these. */
+static bool
+spread_items(const uint64 *items, uint32 n, uint64 *spread)
+{
+	uint32 start[1 << DIGIT_BITS] = {0}, total = 0, most = 0;
+
+	for (uint32 i = 0; i < n; i++)
+		start[items[i] >> (64 - DIGIT_BITS)]++;
+	for (int digit = 0; digit < 1 << DIGIT_BITS; digit++)
+	{
+		uint32 count = start[digit];
+
+		start[digit] = total;
+		total += count;
+		most = Max(most, count);
+	}
+	if (most > FEW)
+		return false;
+	for (uint32 i = 0; i < n; i++)
+		spread[start[items[i] >> (64 - DIGIT_BITS)]++] = items[i];
+	return true;
+}
+
+/* Digests are uniform, so these are about BUCKET_ROWS, but for tables of few distinct rows. */
+static void
+sort_bucket(HbLoad *load, uint64 *items, uint64 n, uint32 *order)
+{
+	uint64 spread[MOST_ROWS];
+	const uint64 *sorted = items;
+
+	if (n <= MOST_ROWS && spread_items(items, (uint32) n, spread))
+	{
+		sort_nearly_sorted(load, spread, (uint32) n);
+		sorted = spread;
+	}
+	else
+		qsort_arg(items, n, sizeof(uint64), compare_item_pointers, load);
+	for (uint64 i = 0; i < n; i++)
+		order[i] = (uint32) sorted[i];
+}
+
 /*
- * Digests are uniform, so one distribution by their leading bits leaves buckets of about four rows:
- * linear time, but for tables of few distinct rows.
+ * Rows are distributed into buckets by the leading bits of their digests, and each bucket, which the first-level cache holds,
+ * by those that follow: linear time, and memory is passed over in order.
  */
 void
 hb_load_order(HbLoad *load)
 {
-	uint64 n = load->nrows, start = 0;
+	uint64 n = load->nrows, start = 0, *items = hb_pages_alloc(load->context, sizeof(uint64) * n);
 	int bits = 1;
-	uint32 *ends, *order;
+	uint32 *ends;
 
-	while (bits < 24 && ((uint64) 4 << bits) < n)
+	while (bits < MOST_BITS && ((uint64) BUCKET_ROWS << bits) < n)
 		bits++;
 	ends = palloc0(sizeof(uint32) * (((Size) 1 << bits) + 1));
-	order = load->order = hb_pages_alloc(load->context, sizeof(uint32) * n);
 	for (uint64 i = 0; i < n; i++)
 		ends[(load->rows[i].hash >> (64 - bits)) + 1]++;
 	for (uint64 b = 1; b <= (uint64) 1 << bits; b++)
 		ends[b] += ends[b - 1];
 	for (uint64 i = 0; i < n; i++)
-		order[ends[load->rows[i].hash >> (64 - bits)]++] = (uint32) i;
+	{
+		uint64 hash = load->rows[i].hash;
+
+		items[ends[hash >> (64 - bits)]++] = (hash << bits >> 32 << 32) | i;
+	}
+	load->order = hb_pages_alloc(load->context, sizeof(uint32) * n);
 	/* Filling has moved each bucket's start to its end. */
 	for (uint64 b = 0; b < (uint64) 1 << bits; b++)
 	{
-		uint64 end = ends[b];
-
-		if ((b & 0xFFFF) == 0)
-			CHECK_FOR_INTERRUPTS();
-		for (uint64 i = start + HB_ROWS_AHEAD; i < Min(end + HB_ROWS_AHEAD, n); i++)
-			__builtin_prefetch(&load->rows[order[i]]);
-		if (end - start <= FEW)
-			sort_few(load, order + start, (int) (end - start));
-		else
-			qsort_arg(order + start, end - start, sizeof(uint32), compare_row_pointers, load);
-		start = end;
+		CHECK_FOR_INTERRUPTS();
+		sort_bucket(load, items + start, ends[b] - start, load->order + start);
+		start = ends[b];
 	}
+	hb_pages_free(items);
 	pfree(ends);
 }
