@@ -8,11 +8,10 @@
 
 #include <math.h>
 
+#include "core/sums.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-
-#define NULL_LEVEL UINT32_MAX
 
 typedef struct Finish
 {
@@ -230,7 +229,7 @@ recode_records(Finish *finish, char *records)
 			if (load->columns[c].dict == NULL)
 				continue;
 			memcpy(&level, record + load->columns[c].offset, sizeof(level));
-			if (level != NULL_LEVEL)
+			if (level != HB_NULL_LEVEL)
 				code = finish->codes[c][level];
 			level = code; /* its upper half is padding from now on: zero */
 			memset(record + load->columns[c].offset, 0, sizeof(level));
@@ -251,39 +250,58 @@ finish_columns(Finish *finish)
 	if (any_scalar(load))
 		map = hb_file_map(&load->file, load->records_offset + load->nrows * load->record_bytes,
 						  categories);
-	finish->stats = hb_load_count(load, finish->parts[HB_PART_TRAIN], load->count[HB_PART_TRAIN],
-								  map == NULL ? NULL : map + load->records_offset);
+	finish->stats = hb_load_count(load, map == NULL ? NULL : map + load->records_offset);
 	describe_columns(finish);
 	if (categories)
 		recode_records(finish, map + load->records_offset);
 	hb_file_unmap(&load->file);
 }
 
+/* Rows whose targets are summed together. */
+#define TARGET_ROWS 64
+
+/* The training rows' targets, through one of the two passes that their sums take. */
+static void
+visit_targets(HbLoad *load, HbSums *sums, bool range)
+{
+	HbNumberRun run = {.count = 1};
+	double targets[TARGET_ROWS];
+	const char *places[TARGET_ROWS];
+	int n = 0;
+
+	for (int i = 0; i < TARGET_ROWS; i++)
+		places[i] = (const char *) &targets[i];
+	for (uint64 row = 0; row <= load->nrows; row++)
+	{
+		if (n == TARGET_ROWS || row == load->nrows)
+		{
+			if (range)
+				hb_sums_range(sums, &run, places, n);
+			else
+				hb_sums_add(sums, &run, 1, places, n);
+			n = 0;
+		}
+		if (row < load->nrows && hb_row_part(load, row) == HB_PART_TRAIN)
+			targets[n++] = hb_target_number(load, row);
+	}
+}
+
 static void
 standardise_targets(Finish *finish)
 {
 	HbLoad *load = finish->load;
-	const uint32 *rows = finish->parts[HB_PART_TRAIN];
 	uint64 n = load->count[HB_PART_TRAIN];
-	double sum = 0.0, squares = 0.0, first = hb_target_number(load, rows[0]);
 	float *targets = finish->targets;
+	HbSums sums;
+	HbSum sum;
 
-	for (uint64 i = 0; i < n; i++)
-	{
-		if (i + HB_ROWS_AHEAD < n)
-			__builtin_prefetch(&load->rows[rows[i + HB_ROWS_AHEAD]].target);
-		sum += hb_target_number(load, rows[i]) - first;
-	}
-	finish->target_mean = first + sum / n;
-	for (uint64 i = 0; i < n; i++)
-	{
-		double d = hb_target_number(load, rows[i]) - finish->target_mean;
-
-		if (i + HB_ROWS_AHEAD < n)
-			__builtin_prefetch(&load->rows[rows[i + HB_ROWS_AHEAD]].target);
-		squares += d * d;
-	}
-	finish->target_scale = sqrt(squares / n);
+	hb_sums_init(&sums, 1, palloc(hb_sums_bytes(1)));
+	visit_targets(load, &sums, true);
+	hb_sums_scale(&sums);
+	visit_targets(load, &sums, false);
+	sum = hb_sums_result(&sums, 0);
+	finish->target_mean = sum.shift + sum.sum / n;
+	finish->target_scale = sqrt(Max((sum.squares - sum.sum * (sum.sum / n)) / n, 0.0));
 	if (!(finish->target_scale > 0.0) || !isfinite(1.0 / finish->target_scale))
 	{
 		finish->target_scale = 1.0;
@@ -305,7 +323,6 @@ finish_targets(Finish *finish)
 	HbLoad *load = finish->load;
 	uint32 *targets = (uint32 *) load->rows;
 
-	hb_pages_free(load->tails);
 	finish->targets = targets;
 	finish->target_mean = 0.0;
 	finish->target_scale = 1.0;
@@ -314,6 +331,7 @@ finish_targets(Finish *finish)
 	else
 		for (uint64 i = 0; i < load->nrows; i++)
 			targets[i] = load->rows[i].target.level;
+	hb_pages_free(load->tails);
 	hb_pages_trim(targets, load->nrows * sizeof(uint32));
 	finish->encoder.target_mean = finish->target_mean;
 	finish->encoder.target_scale = finish->target_scale;

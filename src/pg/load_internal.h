@@ -23,6 +23,7 @@
 #define HB_AUTO_CLASSES                                                                            \
 	20 /* integers of more distinct values are regression unless told otherwise */
 #define HB_NO_LENGTH (-1)
+#define HB_NULL_LEVEL UINT32_MAX /* in a record, of NULL, until levels become codes */
 
 /* load_check.c: the columns, as the catalog has them. */
 typedef enum HbTargetKind
@@ -338,9 +339,11 @@ typedef struct HbColumnStats
 	uint32 levels; /* distinct ones; counted by load_finish.c */
 } HbColumnStats;
 
-/* Of n rows, in that order; counts levels in the columns' dictionaries.  records may be NULL where all columns are arrays. */
-extern HbColumnStats *
-hb_load_count(HbLoad *load, const uint32 *rows, uint64 n, const char *records);
+/*
+ * The same whatever order the rows are in; counts levels in the columns' dictionaries.  records may be NULL where all columns
+ * are arrays.
+ */
+extern HbColumnStats *hb_load_count(HbLoad *load, const char *records);
 
 /* load_finish.c */
 extern HbLoadResult *hb_load_finish(HbLoad *load, MemoryContext result_context);

@@ -31,7 +31,6 @@
 
 #define NULL_NUMBER UINT64CONST(0x7FF8000000000001) /* a NaN, which no value is */
 #define NULL_DIGEST ((HbHash128){UINT64_MAX, UINT64_MAX})
-#define NULL_LEVEL UINT32_MAX
 
 void
 hb_load_note(HbLoad *load, const char *format, ...)
@@ -305,7 +304,7 @@ put_null(HbLoad *load, const HbLoadColumn *column, char *record, char *moments)
 {
 	char *out = record + column->offset;
 	uint64 token = NULL_NUMBER;
-	uint32 level = NULL_LEVEL;
+	uint32 level = HB_NULL_LEVEL;
 	size_t payload = column->length;
 
 	switch (column->op)
