@@ -133,6 +133,49 @@ test_many(int n, uint32_t classes, int levels)
 	free(labels);
 }
 
+/* The area of class 1 among rows of which a share of rare are of it, with scores of a form each. */
+static void
+test_form(int n, double rare, int form)
+{
+	float *scores = malloc(2 * n * sizeof(float));
+	uint32_t *labels = malloc(n * sizeof(uint32_t));
+	HbMetrics m;
+	HbStatus status;
+
+	for (int i = 0; i < n; i++)
+	{
+		double u = hb_random_uniform(3, HB_STREAM_SAMPLE, n, i), p = u;
+
+		labels[i] = hb_random_uniform(4, HB_STREAM_SAMPLE, n, i) < rare;
+		if (labels[i] == 1)
+			p = sqrt(u);
+		if (form == 1) /* all but a few in one bucket of their range */
+			p = i < 9 ? pow(10, -4 * i) : 0.5 + 1e-4 * p;
+		if (form == 2) /* saturated */
+			p = u < 0.4 ? 0 : u < 0.9 ? 1 : p;
+		scores[i] = (float) (1 - p);
+		scores[n + i] = (float) p;
+	}
+	hb_metrics_classification(host, scores, labels, NULL, n, 2, true, NULL, &m, &status);
+	is_near(m.value[HB_METRIC_AUC], auc_by_pairs(scores + n, labels, 1, NULL, n), 1e-12,
+			"area of %d rows, %g of class 1, scores of form %d equals the one by pairs", n, rare,
+			form);
+	free(scores);
+	free(labels);
+}
+
+static void
+test_forms(void)
+{
+	static const double rare[] = {0.003, 0.1, 0.5, 0.9};
+
+	for (int form = 0; form < 3; form++)
+		for (int r = 0; r < 4; r++)
+			test_form(4000, rare[r], form);
+	test_form(30000, 0.2, 0);
+	test_form(30000, 0.2, 1);
+}
+
 static void
 test_regression(void)
 {
@@ -175,6 +218,7 @@ main(void)
 	test_many(500, 2, 1000000);
 	test_many(300, 7, 20);
 	test_many(2, 2, 1);
+	test_forms();
 	test_regression();
 	return tap_done();
 }
