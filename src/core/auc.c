@@ -120,14 +120,13 @@ sort_keys(uint32_t *keys, uint32_t *spare, size_t n)
 #define LEAST_BUCKETS 256
 #define MOST_BUCKETS 131072
 #define BLOCK_ROWS 256
-#define COMPARED                                                                                   \
-	8 /* keys that are compared at once, whatever the bucket holds: those beyond it are larger */
+/* Keys that are compared at once, whatever the bucket holds: those beyond it are larger. */
+#define COMPARED 8
 
 /* Sorted keys, and where in them each bucket begins: bucket 0 lies below them all, the last but one above. */
 typedef struct Ladder
 {
 	const uint32_t *keys;
-	uint32_t n;
 	uint32_t least;
 	uint32_t largest;
 	int shift;
@@ -152,7 +151,6 @@ build_ladder(Ladder *ladder, const uint32_t *keys, size_t n, uint32_t *entries)
 	while (buckets < MOST_BUCKETS && buckets < 2 * n)
 		buckets *= 2;
 	*ladder = (Ladder){.keys = keys,
-					   .n = (uint32_t) n,
 					   .least = keys[0],
 					   .largest = keys[n - 1],
 					   .entries = entries};
