@@ -150,10 +150,7 @@ build_ladder(Ladder *ladder, const uint32_t *keys, size_t n, uint32_t *entries)
 
 	while (buckets < MOST_BUCKETS && buckets < 2 * n)
 		buckets *= 2;
-	*ladder = (Ladder){.keys = keys,
-					   .least = keys[0],
-					   .largest = keys[n - 1],
-					   .entries = entries};
+	*ladder = (Ladder){.keys = keys, .least = keys[0], .largest = keys[n - 1], .entries = entries};
 	while ((ladder->largest - ladder->least) >> ladder->shift >= buckets)
 		ladder->shift++;
 	ladder->last = ((ladder->largest - ladder->least) >> ladder->shift) + 2;
