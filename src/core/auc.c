@@ -499,7 +499,7 @@ hb_auc(const HbHost *host, const float *scores, const uint32_t *labels, const fl
 	areas.by_class = work + nkeys;
 	areas.ends = areas.by_class + n;
 	areas.entries = areas.ends + outputs;
-	if (outputs == 2)
+	if (outputs == 2 && !weight)
 		count_two(&areas);
 	else if (!weight)
 		sort_by_class(&areas, outputs);

@@ -284,7 +284,8 @@ hb_sums_result(HbSums *sums, int column)
 	HbSum result = {.missing = sums->missing[column], .shift = sums->shift[column]};
 	double scale = sums->scale[column];
 
-	carry_all(sums);
+	if (sums->pending > 0)
+		carry_all(sums);
 	if (scale == 0.0)
 		return result;
 	result.sum = integer_value(sums->sum_high[column], sums->sum_low[column]) / HALF / scale;

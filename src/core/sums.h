@@ -66,4 +66,11 @@ hb_sums_add(HbSums *sums, const HbNumberRun *runs, int nruns, const char *const 
 
 extern HbSum hb_sums_result(HbSums *sums, int column);
 
+/* Of n values, from the sums of deviations from anything: the squared ones from their mean. */
+static inline double
+hb_sum_spread(double sum, double squares, double n)
+{
+	return squares - sum * (sum / n);
+}
+
 #endif /* HB_SUMS_H */

@@ -207,7 +207,7 @@ combine_rows(HbColumnStats *stats, const HbLoadColumn *column, uint64 rows, HbSu
 	{
 		stats->sum = total(means, present) / present;
 		stats->squares =
-			total(squares, present) + length * (means.squares - means.sum * (means.sum / present));
+			total(squares, present) + length * hb_sum_spread(means.sum, means.squares, present);
 	}
 }
 

@@ -78,7 +78,7 @@ standardise(const HbColumnStats *stats, const HbLoadColumn *source, HbColumn *co
 	else
 	{
 		column->mean = stats->shift + stats->sum / n;
-		variance = (stats->squares - stats->sum * (stats->sum / n)) / n;
+		variance = hb_sum_spread(stats->sum, stats->squares, n) / n;
 	}
 	if (!(variance > 0.0) || !isfinite(1.0 / sqrt(variance)))
 		return false;
@@ -301,7 +301,7 @@ standardise_targets(Finish *finish)
 	visit_targets(load, &sums, false);
 	sum = hb_sums_result(&sums, 0);
 	finish->target_mean = sum.shift + sum.sum / n;
-	finish->target_scale = sqrt(Max((sum.squares - sum.sum * (sum.sum / n)) / n, 0.0));
+	finish->target_scale = sqrt(Max(hb_sum_spread(sum.sum, sum.squares, n) / n, 0.0));
 	if (!(finish->target_scale > 0.0) || !isfinite(1.0 / finish->target_scale))
 	{
 		finish->target_scale = 1.0;
