@@ -39,15 +39,10 @@ key_of(const Scores *scores, size_t i)
 static inline __attribute__((always_inline)) void
 find_keys(const Scores *scores, size_t at, size_t count, uint32_t *restrict keys)
 {
-	const float *restrict score = scores->score + at;
-	const float *restrict less = scores->less ? scores->less + at : NULL;
+	const Scores own = *scores;
 
-	if (less)
-		for (size_t i = 0; i < count; i++)
-			keys[i] = sortable(score[i] - less[i]);
-	else
-		for (size_t i = 0; i < count; i++)
-			keys[i] = sortable(score[i]);
+	for (size_t i = 0; i < count; i++)
+		keys[i] = key_of(&own, at + i);
 }
 
 /* ---- sorting ---- */
