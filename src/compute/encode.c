@@ -67,6 +67,8 @@ typedef struct Block
 	const unsigned char *next[BLOCK_ROWS];
 	uint32_t nnext;
 	float *out;
+	uint32_t *
+		input; /* of sparse rows: which input each value is of, laid out as out; NULL: rows are dense */
 	uint32_t stride;
 } Block;
 
@@ -75,6 +77,7 @@ typedef struct Segment
 {
 	uint32_t first;
 	uint32_t n;
+	uint32_t to[SEGMENT_COLUMNS]; /* place of a column's first value in a row */
 	uint32_t begin, bytes;
 	uint32_t run[SEGMENT_COLUMNS]; /* columns from here on that are one loop */
 	double mean[SEGMENT_COLUMNS];
@@ -97,20 +100,19 @@ encode_number(const HbColumn *column, double value, float limit, float *out)
 }
 
 static void
-encode_floats(const HbColumn *column, const Block *block)
+encode_floats(const HbColumn *column, const Block *block, float *out)
 {
 	float value, limit = clip_of(column);
 
 	for (uint32_t i = 0; i < block->n; i++)
 	{
 		memcpy(&value, block->record[i] + column->record_offset, sizeof(value));
-		encode_number(column, (double) value, limit,
-					  block->out + (size_t) i * block->stride + column->input_offset);
+		encode_number(column, (double) value, limit, out + (size_t) i * block->stride);
 	}
 }
 
 static void
-encode_doubles(const HbColumn *column, const Block *block)
+encode_doubles(const HbColumn *column, const Block *block, float *out)
 {
 	float limit = clip_of(column);
 	double value;
@@ -118,40 +120,84 @@ encode_doubles(const HbColumn *column, const Block *block)
 	for (uint32_t i = 0; i < block->n; i++)
 	{
 		memcpy(&value, block->record[i] + column->record_offset, sizeof(value));
-		encode_number(column, value, limit,
-					  block->out + (size_t) i * block->stride + column->input_offset);
+		encode_number(column, value, limit, out + (size_t) i * block->stride);
 	}
 }
 
-/* The one input that is not 0, as all are before. */
-static inline void
-encode_category(const HbColumn *column, uint32_t code, const uint16_t *remap, float *out)
+#define NO_INPUT UINT32_MAX
+
+/* Which of a category column's inputs is 1, by code. */
+typedef struct Category
+{
+	uint32_t levels;
+	uint32_t null_input, other_input; /* or NO_INPUT */
+	const uint16_t *remap;            /* NULL: codes are levels */
+} Category;
+
+static inline Category
+category_of(const HbColumn *column, const uint16_t *remap)
 {
 	uint32_t levels = (uint32_t) column->levels;
 
-	if (remap && code != HB_CODE_NULL)
-		code = code < HB_MAX_LEVELS ? remap[code] : HB_CODE_OTHER;
-	if (code < levels)
-		out[code] = 1.0f;
-	else if (code == HB_CODE_NULL)
-	{
-		if (column->null_input)
-			out[levels] = 1.0f;
-	}
-	else if (column->other_input)
-		out[levels + column->null_input] = 1.0f;
+	return (Category){.levels = levels,
+					  .null_input = column->null_input ? levels : NO_INPUT,
+					  .other_input = column->other_input ? levels + column->null_input : NO_INPUT,
+					  .remap = remap};
 }
 
-static void
-encode_categories(const HbColumn *column, const uint16_t *remap, const Block *block)
+static inline uint32_t
+category_input(Category category, uint32_t code)
+{
+	if (category.remap && code != HB_CODE_NULL)
+		code = code < HB_MAX_LEVELS ? category.remap[code] : HB_CODE_OTHER;
+	return code < category.levels ? code
+		   : code == HB_CODE_NULL ? category.null_input
+								  : category.other_input;
+}
+
+static inline uint32_t
+code_of(const HbColumn *column, const unsigned char *record)
 {
 	uint16_t code;
 
+	memcpy(&code, record + column->record_offset, sizeof(code));
+	return code;
+}
+
+/* Among inputs that are all 0 before. */
+static inline void
+encode_category(Category category, uint32_t code, float *out)
+{
+	uint32_t input = category_input(category, code);
+
+	if (input != NO_INPUT)
+		out[input] = 1.0f;
+}
+
+static void
+encode_categories(const HbColumn *column, const uint16_t *remap, const Block *block, float *out)
+{
+	Category category = category_of(column, remap);
+
 	for (uint32_t i = 0; i < block->n; i++)
+		encode_category(category, code_of(column, block->record[i]),
+						out + (size_t) i * block->stride);
+}
+
+/* A value for each row: 1 of the input that is not 0, or where all are 0, that of the column's first. */
+static void
+encode_sparse_categories(const HbColumn *column, const uint16_t *remap, const Block *block,
+						 float *out, uint32_t *inputs)
+{
+	Category category = category_of(column, remap);
+	uint32_t n = block->n, stride = block->stride, first = column->input_offset;
+
+	for (uint32_t i = 0; i < n; i++, out += stride, inputs += stride)
 	{
-		memcpy(&code, block->record[i] + column->record_offset, sizeof(code));
-		encode_category(column, code, remap,
-						block->out + (size_t) i * block->stride + column->input_offset);
+		uint32_t input = category_input(category, code_of(column, block->record[i]));
+
+		*out = input == NO_INPUT ? 0.0f : 1.0f;
+		*inputs = first + (input == NO_INPUT ? 0 : input);
 	}
 }
 
@@ -175,20 +221,25 @@ encode_array(const HbEncodeKernels *kernels, const HbColumn *column, const unsig
 
 /* A loop for each kind: deciding a kind for every row costs a fourth of the time of a table of categories. */
 static void
-encode_scalars(const HbEncoder *encoder, uint32_t c, const Block *block)
+encode_scalars(const HbEncoder *encoder, uint32_t c, uint32_t to, const Block *block)
 {
 	const HbColumn *column = &encoder->columns[c];
+	const uint16_t *remap = encoder->remap ? encoder->remap[c] : NULL;
+	float *out = block->out + to;
 
 	switch (column->kind)
 	{
 		case HB_COLUMN_FLOAT:
-			encode_floats(column, block);
+			encode_floats(column, block, out);
 			break;
 		case HB_COLUMN_DOUBLE:
-			encode_doubles(column, block);
+			encode_doubles(column, block, out);
 			break;
 		case HB_COLUMN_CATEGORY:
-			encode_categories(column, encoder->remap ? encoder->remap[c] : NULL, block);
+			if (block->input != NULL)
+				encode_sparse_categories(column, remap, block, out, block->input + to);
+			else
+				encode_categories(column, remap, block, out);
 			break;
 		default:
 			break;
@@ -208,8 +259,17 @@ run_of_floats(const HbColumn *first, uint32_t n)
 	return run > 0 ? run : 1;
 }
 
+/* Values of a column in a sparse row. */
+static inline uint32_t
+sparse_values(const HbColumn *column)
+{
+	return column->kind == HB_COLUMN_CATEGORY ? 1 : column->input_width;
+}
+
+/* to: the place of column first's value in a sparse row; dense rows have theirs by input. */
 static void
-prepare_segment(const HbEncoder *encoder, uint32_t first, Segment *segment)
+prepare_segment(const HbEncoder *encoder, uint32_t first, bool sparse, uint32_t to,
+				Segment *segment)
 {
 	const HbColumn *columns = encoder->columns + first;
 	uint64_t begin = UINT32_MAX, end = 0;
@@ -224,6 +284,8 @@ prepare_segment(const HbEncoder *encoder, uint32_t first, Segment *segment)
 
 		begin = at < begin ? at : begin;
 		end = behind > end ? behind : end;
+		segment->to[c] = sparse ? to : columns[c].input_offset;
+		to += sparse_values(&columns[c]);
 		segment->mean[c] = columns[c].mean;
 		segment->scale[c] = columns[c].scale;
 		segment->limit[c] = clip_of(&columns[c]);
@@ -266,7 +328,7 @@ encode_run(const HbEncoder *encoder, const Segment *segment, uint32_t c, bool ah
 		ask_for_next(segment, ahead, block, i);
 		kernels->numbers(block->record[i] + first->record_offset, (int32_t) segment->run[c],
 						 segment->mean + c, segment->scale + c, segment->limit + c,
-						 block->out + (size_t) i * block->stride + first->input_offset);
+						 block->out + (size_t) i * block->stride + segment->to[c]);
 	}
 }
 
@@ -290,15 +352,17 @@ clear_row(const HbEncoder *encoder, bool categories, float *out, uint32_t padded
 }
 
 static void
-encode_arrays(const Segment *segment, const HbColumn *column, bool ahead, const Block *block)
+encode_arrays(const HbEncoder *encoder, const Segment *segment, uint32_t c, bool ahead,
+			  const Block *block)
 {
 	const HbEncodeKernels *kernels = encode_kernels();
+	const HbColumn *column = encoder->columns + segment->first + c;
 
 	for (uint32_t i = 0; i < block->n; i++)
 	{
 		ask_for_next(segment, ahead, block, i);
 		encode_array(kernels, column, block->record[i] + column->record_offset,
-					 block->out + (size_t) i * block->stride + column->input_offset);
+					 block->out + (size_t) i * block->stride + segment->to[c]);
 	}
 }
 
@@ -315,9 +379,9 @@ encode_block(const HbEncoder *encoder, const Segment *segment, const Block *bloc
 		if (segment->run[c] > 1)
 			encode_run(encoder, segment, c, ahead, block);
 		else if (hb_column_is_array(&columns[c]))
-			encode_arrays(segment, &columns[c], ahead, block);
+			encode_arrays(encoder, segment, c, ahead, block);
 		else
-			encode_scalars(encoder, segment->first + c, block);
+			encode_scalars(encoder, segment->first + c, segment->to[c], block);
 }
 
 /* A single row is done sooner than what its columns have in common is found. */
@@ -332,7 +396,6 @@ hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t
 		float *to = out + column->input_offset;
 		float single;
 		double number;
-		uint16_t code;
 
 		switch (column->kind)
 		{
@@ -345,8 +408,8 @@ hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t
 				encode_number(column, number, clip_of(column), to);
 				break;
 			case HB_COLUMN_CATEGORY:
-				memcpy(&code, in, sizeof(code));
-				encode_category(column, code, encoder->remap ? encoder->remap[c] : NULL, to);
+				encode_category(category_of(column, encoder->remap ? encoder->remap[c] : NULL),
+								code_of(column, record), to);
 				break;
 			default:
 				encode_array(encode_kernels(), column, in, to);
@@ -369,30 +432,88 @@ block_rows(uint32_t at, uint32_t n)
 	return at >= n ? 0 : n - at < BLOCK_ROWS ? n - at : BLOCK_ROWS;
 }
 
-/* Rows are visited in random order: those AHEAD_ROWS later are asked for while these are expanded. */
-void
-hb_encode_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows, uint32_t n,
-			   uint32_t following, float *out, uint32_t padded)
+/* Where the rows of a batch go. */
+typedef struct Target
 {
-	bool categories = has_categories(encoder);
+	float *out;
+	uint32_t *input; /* as Block's */
+	uint32_t stride;
+} Target;
+
+/* Rows are visited in random order: those AHEAD_ROWS later are asked for while these are expanded. */
+static void
+encode_batch(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows, uint32_t n,
+			 uint32_t following, const Target *target)
+{
+	bool categories = has_categories(encoder), sparse = target->input != NULL;
+	uint32_t to = 0;
 	Segment segment;
 
 	for (uint32_t c = 0; c < encoder->ncolumns; c += segment.n)
 	{
-		prepare_segment(encoder, c, &segment);
+		prepare_segment(encoder, c, sparse, to, &segment);
 		for (uint32_t at = 0; at < n; at += BLOCK_ROWS)
 		{
 			uint32_t next = at + AHEAD_ROWS;
+			size_t begin = (size_t) at * target->stride;
 			Block block = {.n = block_rows(at, n),
 						   .nnext = block_rows(next, n + following),
-						   .out = out + (size_t) at * padded,
-						   .stride = padded};
+						   .out = target->out + begin,
+						   .input = sparse ? target->input + begin : NULL,
+						   .stride = target->stride};
 
-			for (uint32_t i = 0; c == 0 && i < block.n; i++)
-				clear_row(encoder, categories, block.out + (size_t) i * padded, padded);
+			for (uint32_t i = 0; !sparse && c == 0 && i < block.n; i++)
+				clear_row(encoder, categories, block.out + (size_t) i * block.stride, block.stride);
 			find_records(dataset, rows + at, block.n, block.record);
 			find_records(dataset, rows + next, block.nnext, block.next);
 			encode_block(encoder, &segment, &block);
 		}
+		for (uint32_t k = c; k < c + segment.n; k++)
+			to += sparse_values(&encoder->columns[k]);
 	}
+}
+
+void
+hb_encode_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows, uint32_t n,
+			   uint32_t following, float *out, uint32_t padded)
+{
+	encode_batch(encoder, dataset, rows, n, following, &(Target){.out = out, .stride = padded});
+}
+
+uint32_t
+hb_sparse_row_values(const HbEncoder *encoder)
+{
+	uint32_t values = 0;
+
+	for (uint32_t c = 0; c < encoder->ncolumns; c++)
+		values += sparse_values(&encoder->columns[c]);
+	return values;
+}
+
+/* What is the same in all batches: where rows begin, and the inputs of all but categories. */
+void
+hb_sparse_rows_lay_out(const HbEncoder *encoder, size_t rows, HbSparse *x)
+{
+	uint32_t at = 0;
+
+	for (size_t i = 0; i < rows; i++)
+	{
+		x->begin[i] = at;
+		for (uint32_t c = 0; c < encoder->ncolumns; c++)
+		{
+			const HbColumn *column = &encoder->columns[c];
+
+			for (uint32_t k = 0; k < sparse_values(column); k++)
+				x->column[at++] = column->input_offset + k;
+		}
+	}
+	x->begin[rows] = at;
+}
+
+void
+hb_encode_sparse_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows,
+					  uint32_t n, uint32_t following, HbSparse *x)
+{
+	encode_batch(encoder, dataset, rows, n, following,
+				 &(Target){.out = x->value, .input = x->column, .stride = x->begin[1]});
 }

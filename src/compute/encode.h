@@ -4,6 +4,7 @@
 #ifndef HB_ENCODE_H
 #define HB_ENCODE_H
 
+#include "compute/provider.h"
 #include "core/dataset.h"
 
 /*
@@ -35,5 +36,16 @@ hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t
  */
 extern void hb_encode_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows,
 						   uint32_t n, uint32_t following, float *out, uint32_t padded);
+
+/* Values of a row that is kept sparse: each number, array element and indicator has one, and each category. */
+extern uint32_t hb_sparse_row_values(const HbEncoder *encoder);
+
+/* Prepares x, whose arrays have room for so many rows, for hb_encode_sparse_rows. */
+extern void hb_sparse_rows_lay_out(const HbEncoder *encoder, size_t rows, HbSparse *x);
+
+/* As hb_encode_rows, into x, which was laid out for n rows at least. */
+extern void
+hb_encode_sparse_rows(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows,
+					  uint32_t n, uint32_t following, HbSparse *x);
 
 #endif /* HB_ENCODE_H */

@@ -14,6 +14,7 @@
 #define TILE_ROWS 6
 
 #include "compute/tile.inc.h"
+#include "compute/sparse.inc.h"
 
 #define VI __m256i
 #define LABELS(p) _mm256_loadu_si256((const __m256i *) (const void *) (p))
@@ -147,9 +148,12 @@ const HbProvider hb_provider_avx2 = {
 	.kernel = "avx2",
 	.description = "kernels for AVX2 and FMA",
 	.panel = HB_PANEL,
+	.sparse_from = 4,
 	.available = avx2_available,
 	.version = avx2_version,
 	.product = tile_product,
+	.sparse_product = sparse_product,
+	.sparse_gradient = sparse_gradient,
 	.transpose = avx2_transpose,
 	.row_sums = ew_row_sums,
 	.activate = ew_activate,

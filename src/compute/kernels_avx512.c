@@ -15,6 +15,7 @@
 #define TILE_ROWS 12
 
 #include "compute/tile.inc.h"
+#include "compute/sparse.inc.h"
 
 #define VI __m512i
 #define LABELS(p) _mm512_loadu_si512(p)
@@ -105,16 +106,18 @@ avx512_transpose(const float *from, size_t rows, size_t cols, size_t from_row, f
 
 /* What both providers below have in common. */
 #define ELEMENTWISE                                                                                \
-	.panel = HB_PANEL, .version = avx512_version, .transpose = avx512_transpose,                   \
-	.row_sums = ew_row_sums, .activate = ew_activate, .activate_back = ew_activate_back,           \
-	.mask = vector_mask, .drop = vector_drop, .drop_relu = vector_drop_relu,                       \
-	.softmax = ew_softmax, .cross_entropy = softmax_cross_entropy, .hinge = ew_hinge,              \
-	.squared = ew_squared, .errors = ew_errors, .update = vector_update
+	.panel = HB_PANEL, .version = avx512_version, .sparse_product = sparse_product,                \
+	.sparse_gradient = sparse_gradient, .transpose = avx512_transpose, .row_sums = ew_row_sums,    \
+	.activate = ew_activate, .activate_back = ew_activate_back, .mask = vector_mask,               \
+	.drop = vector_drop, .drop_relu = vector_drop_relu, .softmax = ew_softmax,                     \
+	.cross_entropy = softmax_cross_entropy, .hinge = ew_hinge, .squared = ew_squared,              \
+	.errors = ew_errors, .update = vector_update
 
 const HbProvider hb_provider_avx512 = {
 	.name = "avx512",
 	.kernel = "avx512",
 	.description = "kernels for AVX-512",
+	.sparse_from = 4,
 	.available = avx512_available,
 	.product = tile_product,
 	ELEMENTWISE,
@@ -133,6 +136,7 @@ const HbProvider hb_provider_amx = {
 	.depth = HB_AMX_DEPTH,
 	.rows = HB_AMX_ROWS,
 	.turns = true,
+	.sparse_from = 7, /* dense products are faster */
 	.reduced = true,
 	.narrow = &hb_provider_avx512,
 	.available = amx_available,

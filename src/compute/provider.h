@@ -77,6 +77,31 @@ typedef struct HbProduct
 	size_t ahead_row;
 } HbProduct;
 
+/*
+ * A matrix most of whose elements are 0, by its rows: row i has the elements begin[i] to begin[i + 1] - 1, whose columns
+ * ascend; a 0 may be among them.
+ */
+typedef struct HbSparse
+{
+	uint32_t *begin; /* [rows + 1] */
+	uint32_t *column;
+	float *value;
+} HbSparse;
+
+/* What X[m][k] is multiplied with, n columns of it, a multiple of HB_PAD; all row-major. */
+typedef struct HbSparseProduct
+{
+	const HbSparse *x;
+	size_t m;
+	size_t k;
+	size_t n;
+	const hb_real *a;
+	size_t a_row;
+	const hb_real *bias; /* [n] */
+	hb_real *c;
+	size_t c_row;
+} HbSparseProduct;
+
 typedef enum HbActivation
 {
 	HB_RELU,
@@ -151,7 +176,9 @@ typedef struct HbProvider
 	size_t depth; /* a packed matrix's k is rounded up to a multiple of this; 0: 1 */
 	size_t rows;  /* a multiple of this many rows of C is what product() likes; 0: any */
 	bool turns;   /* product() takes a B that lies turned */
-	bool reduced; /* product() loses up to 2^-15 of a term, not 2^-24 */
+	size_t
+		sparse_from; /* inputs a value that is not 0 from which on sparse mini-batches train faster, as measured; 0: never */
+	bool reduced;    /* product() loses up to 2^-15 of a term, not 2^-24 */
 	/*
 	 * is faster where m or k is small whatever is computed together, since rearranging operands costs more than it
 	 * saves; what is computed together must agree in it.  NULL: none
@@ -162,6 +189,12 @@ typedef struct HbProvider
 	const char *(*kernel_name)(void); /* as chosen at run time; NULL: kernel */
 
 	void (*product)(const HbProduct *product);
+	/*
+	 * C[m][n] = bias[n] + X A[k][n], and C[k][n] = X^T A[m][n] without a bias: each the same bits as product's with a
+	 * dense X, but where that is reduced.  Where sparse_from is not 0
+	 */
+	void (*sparse_product)(const HbSparseProduct *product);
+	void (*sparse_gradient)(const HbSparseProduct *product);
 	/*
 	 * B(l, j) = x[l * row + j * column], one of them 1, in a form of its own for product(); out is aligned to 64 bytes.
 	 * NULL: panels of floats

@@ -39,6 +39,42 @@ reference_product(const HbProduct *p)
 		}
 }
 
+/* c[n] += x a[n] */
+static void
+add_scaled(hb_real x, const hb_real *a, size_t n, hb_real *c)
+{
+	for (size_t j = 0; j < n; j++)
+		c[j] += x * a[j];
+}
+
+static void
+reference_sparse_product(const HbSparseProduct *p)
+{
+	const HbSparse *x = p->x;
+
+	for (size_t i = 0; i < p->m; i++)
+	{
+		hb_real *c = p->c + i * p->c_row;
+
+		memcpy(c, p->bias, p->n * sizeof(hb_real));
+		for (uint32_t l = x->begin[i]; l < x->begin[i + 1]; l++)
+			add_scaled((hb_real) x->value[l], p->a + x->column[l] * p->a_row, p->n, c);
+	}
+}
+
+static void
+reference_sparse_gradient(const HbSparseProduct *p)
+{
+	const HbSparse *x = p->x;
+
+	for (size_t l = 0; l < p->k; l++)
+		memset(p->c + l * p->c_row, 0, p->n * sizeof(hb_real));
+	for (size_t i = 0; i < p->m; i++)
+		for (uint32_t l = x->begin[i]; l < x->begin[i + 1]; l++)
+			add_scaled((hb_real) x->value[l], p->a + i * p->a_row, p->n,
+					   p->c + x->column[l] * p->c_row);
+}
+
 void
 hb_transpose_reference(const hb_real *from, size_t rows, size_t cols, size_t from_row, hb_real *to,
 					   size_t to_row)
@@ -127,9 +163,12 @@ const HbProvider hb_provider_reference = {
 	.kernel = "generic",
 	.description = "plain C",
 	.panel = HB_PANEL,
+	.sparse_from = 4,
 	.available = reference_available,
 	.version = reference_version,
 	.product = reference_product,
+	.sparse_product = reference_sparse_product,
+	.sparse_gradient = reference_sparse_gradient,
 	.transpose = hb_transpose_reference,
 	.row_sums = ew_row_sums,
 	.activate = ew_activate,

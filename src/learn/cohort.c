@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "compute/encode.h"
 #include "core/rng.h"
 #include "learn/cohort.h"
 
@@ -105,10 +106,12 @@ alloc_first_layers(HbCohort *cohort, int slots, HbStatus *status)
 
 	cohort->stride = hb_stride(cohort->inputs);
 	cohort->w = hb_arena_alloc(arena, cohort->rows * cohort->stride, sizeof(hb_real), status);
-	cohort->b = hb_arena_alloc(arena, cohort->rows, sizeof(hb_real), status);
+	/* a sparse product reads whole vectors of biases */
+	cohort->b = hb_arena_alloc(arena, cohort->rows + HB_PAD, sizeof(hb_real), status);
 	cohort->contrast_w =
 		hb_arena_alloc(arena, cohort->contrast_lines * cohort->stride, sizeof(hb_real), status);
-	cohort->contrast_b = hb_arena_alloc(arena, cohort->contrast_lines, sizeof(hb_real), status);
+	cohort->contrast_b =
+		hb_arena_alloc(arena, cohort->contrast_lines + HB_PAD, sizeof(hb_real), status);
 	if (!cohort->w || !cohort->b || !cohort->contrast_w || !cohort->contrast_b)
 		return false;
 	for (int s = 0; s < slots; s++)
@@ -213,8 +216,9 @@ start_members(HbCohort *cohort, HbStatus *status)
 			slots = cohort->members[i].training.optimizer->slots;
 	if (!alloc_first_layers(cohort, slots, status))
 		return false;
-	cohort->group_rows = group_bytes() / (cohort->stride * sizeof(hb_real) *
-										  (1 + slots + (cohort->contrast_lines > 0)));
+	cohort->group_rows =
+		group_bytes() / (cohort->stride * sizeof(hb_real) *
+						 (1 + slots + (cohort->contrast_lines > 0) + 2 * (cohort->row_values > 0)));
 	if (cohort->group_rows > GROUP_ROWS)
 		cohort->group_rows = GROUP_ROWS;
 	for (int i = 0; i < cohort->nmembers; i++)
@@ -235,13 +239,28 @@ start_members(HbCohort *cohort, HbStatus *status)
 static size_t
 tile_capacity(const HbCohort *cohort)
 {
-	size_t bytes = 2 * cohort->batch_size * cohort->padded * sizeof(hb_real);
+	size_t values = cohort->row_values > 0 ? 2 * cohort->row_values : cohort->padded;
+	size_t bytes = 2 * cohort->batch_size * values * sizeof(hb_real);
 	size_t fit = TILE_BYTES / bytes;
 	HbGroup group;
 
 	if (hb_next_group(cohort, 0, &group) && group.count == cohort->nmembers)
 		return 1;
 	return fit < 1 ? 1 : fit > TILE_BATCHES ? TILE_BATCHES : fit;
+}
+
+static bool
+alloc_sparse_buffers(HbCohort *cohort, size_t widest, HbStatus *status)
+{
+	HbArena *arena = &cohort->arena;
+	size_t batch = cohort->batch_size > EVALUATION_BATCH ? cohort->batch_size : EVALUATION_BATCH;
+	size_t stride = hb_stride(widest);
+
+	cohort->line_stride = stride;
+	cohort->lines_w = hb_arena_alloc(arena, cohort->inputs * stride, sizeof(hb_real), status);
+	cohort->lines_z = hb_arena_alloc(arena, batch * stride, sizeof(hb_real), status);
+	cohort->lines_g = hb_arena_alloc(arena, cohort->padded * stride, sizeof(hb_real), status);
+	return cohort->lines_w && cohort->lines_z && cohort->lines_g;
 }
 
 static bool
@@ -276,7 +295,9 @@ alloc_buffers(HbCohort *cohort, HbStatus *status)
 	cohort->updates = hb_arena_alloc(arena, cohort->nmembers, sizeof(HbUpdate), status);
 	cohort->evaluation_z0 =
 		hb_arena_alloc(arena, widest * cohort->evaluation_workspace.ld, sizeof(hb_real), status);
-	return cohort->z0 && cohort->d0 && cohort->gradient && cohort->updates && cohort->evaluation_z0;
+	return cohort->z0 && cohort->d0 && cohort->gradient && cohort->updates &&
+		   cohort->evaluation_z0 &&
+		   (cohort->row_values == 0 || alloc_sparse_buffers(cohort, widest, status));
 }
 
 /* What a study's family and task decide, not what is trained together: results must not depend on that. */
@@ -287,6 +308,19 @@ choose_provider(HbCohort *cohort)
 
 	if (shape->layers == 1 && shape->units[0] <= 2 && cohort->provider->narrow != NULL)
 		cohort->provider = cohort->provider->narrow;
+}
+
+#define SPARSE_INPUTS                                                                              \
+	4 /* inputs a value of a sample from which on sparse mini-batches are faster */
+
+/* What the table decides. */
+static void
+choose_sparse(HbCohort *cohort)
+{
+	uint64_t values = hb_sparse_row_values(&cohort->encoder), from = cohort->provider->sparse_from;
+
+	if (from > 0 && from * values <= cohort->inputs && values * cohort->batch_size <= UINT32_MAX)
+		cohort->row_values = values;
 }
 
 bool
@@ -317,6 +351,7 @@ hb_cohort_open(const HbFamily *family, const HbTrainContext *context, const HbJo
 	cohort->steps_per_epoch = (cohort->rows_train + cohort->batch_size - 1) / cohort->batch_size;
 	if (cohort->batch_size > cohort->rows_train)
 		cohort->batch_size = cohort->rows_train;
+	choose_sparse(cohort);
 	return start_members(cohort, status) && alloc_buffers(cohort, status);
 }
 

@@ -37,7 +37,9 @@ typedef struct HbTile
 	float *rows;        /* [batch][padded inputs] */
 	hb_real **forward;  /* packed, each */
 	hb_real **gradient; /* NULL for evaluation */
-	uint32_t *labels;   /* [capacity][batch] */
+	HbSparse
+		*sparse; /* each, instead of all three, where mini-batches are sparse: a row a sample */
+	uint32_t *labels; /* [capacity][batch] */
 	float *targets;
 } HbTile;
 
@@ -71,6 +73,12 @@ typedef struct HbCohort
 	hb_real *d0; /* of members with hidden layers; the others' gradient takes the place of z0 */
 	hb_real *gradient; /* [rows of the largest group][gradient_columns] */
 	size_t gradient_columns;
+	/* sparse mini-batches: what belongs to one input or sample side by side, a group's lines a row */
+	size_t row_values; /* of a sample that may differ from 0; 0: mini-batches are dense */
+	size_t line_stride;
+	hb_real *lines_w;  /* [inputs][line_stride] */
+	hb_real *lines_z;  /* [batch][line_stride]: pre-activations, then their gradient */
+	hb_real *lines_g;  /* [padded][line_stride]: gradient of lines_w */
 	HbUpdate *updates; /* of the members of a group */
 	HbTile tile;
 	HbWorkspace workspace;
@@ -108,9 +116,14 @@ extern bool hb_tile_alloc(HbCohort *cohort, size_t capacity, size_t batch, bool 
 extern void hb_tile_fill(const HbCohort *cohort, const uint32_t *rows, size_t n, size_t following,
 						 HbTile *tile);
 
+/* Before the group's first layers go through mini-batches, and after they changed. */
+extern void hb_first_begin(const HbCohort *cohort, const HbGroup *group);
 /* Z of the group's first layers for mini-batch i. */
 extern void hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile,
 						   size_t i, size_t ld, hb_real *z0);
+/* Columns j..j+count of the gradient of the group's first layers for mini-batch i, given that of Z, to cohort->gradient. */
+extern void hb_first_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real *d,
+							  size_t i, size_t j, size_t count);
 /* One training step of every live member of the group on mini-batch i. */
 extern void hb_group_step(HbCohort *cohort, const HbGroup *group, size_t i);
 

@@ -66,6 +66,7 @@ score_group(HbCohort *cohort, const HbGroup *group, int first, int count, size_t
 	const HbTile *tile = &cohort->evaluation_tile;
 	size_t ld = cohort->evaluation_workspace.ld;
 
+	hb_first_begin(cohort, group);
 	for (size_t i = 0; i < tile->nbatches; i++)
 	{
 		hb_first_layer(cohort, group, tile, i, ld, cohort->evaluation_z0);

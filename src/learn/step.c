@@ -36,28 +36,6 @@ hb_next_group(const HbCohort *cohort, int first, HbGroup *group)
 	return true;
 }
 
-void
-hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile, size_t i,
-			   size_t ld, hb_real *z0)
-{
-	size_t columns = (tile->count[i] + HB_PAD - 1) / HB_PAD * HB_PAD;
-	const hb_real *w = group->baseline ? cohort->contrast_w : cohort->w;
-	const hb_real *b = group->baseline ? cohort->contrast_b : cohort->b;
-	HbProduct product = {.m = group->lines,
-						 .n = columns,
-						 .k = cohort->inputs,
-						 .a = w + group->line * cohort->stride,
-						 .a_row = cohort->stride,
-						 .a_col = 1,
-						 .c = z0,
-						 .c_row = ld,
-						 .bias = b + group->line};
-
-	hb_product_packed(cohort->provider, tile->forward[i], cohort->padded, tile->count[i], 0,
-					  &product);
-	cohort->provider->product(&product);
-}
-
 static double
 schedule_factor(const HbCohort *cohort, const HbMember *member)
 {
@@ -138,42 +116,12 @@ group_gradient(const HbCohort *cohort, const HbGroup *group)
 	return cohort->members[group->first].network.shape.layers == 1 ? cohort->z0 : cohort->d0;
 }
 
-/* Weights and state of a group that stay in the second-level cache while a mini-batch passes by. */
-#define NEAR_BYTES ((size_t) 256 << 10)
-
-/* The product is of columns j..: the weights and state that its result is for come nearer meanwhile. */
-static void
-ask_ahead(const HbCohort *cohort, const HbGroup *group, size_t j, HbProduct *product)
-{
-	size_t at = cohort->members[group->first].row * cohort->stride + j;
-
-	if (2 * group->lines * cohort->stride * sizeof(hb_real) <= NEAR_BYTES)
-		return;
-	product->ahead[0] = cohort->w + at;
-	product->ahead[1] = cohort->state_w[0] ? cohort->state_w[0] + at : product->ahead[0];
-}
-
 /* Columns j..j+count of the first layers' gradient, and each live member's optimizer on them. */
 static void
 update_first_columns(HbCohort *cohort, const HbGroup *group, const HbUpdate *updates, size_t i,
 					 size_t j, size_t count)
 {
-	size_t n = cohort->tile.count[i];
-	const hb_real *d = group_gradient(cohort, group);
-	HbProduct product = {.m = group->lines,
-						 .n = count,
-						 .k = n,
-						 .a = d,
-						 .a_row = cohort->workspace.ld,
-						 .a_col = 1,
-						 .c = cohort->gradient,
-						 .c_row = cohort->gradient_columns,
-						 .reuse_a = j > 0 ? HB_AGAIN : HB_FIRST,
-						 .ahead_row = cohort->stride};
-
-	hb_product_packed(cohort->provider, cohort->tile.gradient[i], n, cohort->padded, j, &product);
-	ask_ahead(cohort, group, j, &product);
-	cohort->provider->product(&product);
+	hb_first_gradient(cohort, group, group_gradient(cohort, group), i, j, count);
 	for (int m = group->first; m < group->first + group->count; m++)
 	{
 		HbMember *member = &cohort->members[m];
@@ -199,6 +147,7 @@ hb_group_step(HbCohort *cohort, const HbGroup *group, size_t i)
 	hb_real *d0 = group_gradient(cohort, group);
 	bool alive = false;
 
+	hb_first_begin(cohort, group);
 	hb_first_layer(cohort, group, &cohort->tile, i, ld, cohort->z0);
 	for (int m = group->first; m < group->first + group->count; m++)
 	{

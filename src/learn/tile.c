@@ -1,42 +1,62 @@
 /*
- * tile.c - mini-batches gathered, encoded and packed once for all trials of a chunk
+ * tile.c - mini-batches gathered, encoded and packed, or kept sparse, once for all trials of a chunk
  */
 #include <string.h>
 
 #include "compute/encode.h"
 #include "learn/cohort.h"
 
+/* A mini-batch packed for products. */
+static bool
+alloc_dense(HbCohort *cohort, HbTile *tile, size_t i, bool training, HbStatus *status)
+{
+	HbArena *arena = &cohort->arena;
+	size_t forward = hb_packed_size(cohort->provider, cohort->padded, tile->batch);
+	size_t gradient = hb_packed_size(cohort->provider, tile->batch, cohort->padded);
+
+	tile->forward[i] = hb_arena_alloc(arena, forward, sizeof(hb_real), status);
+	if (training)
+		tile->gradient[i] = hb_arena_alloc(arena, gradient, sizeof(hb_real), status);
+	return tile->forward[i] && (tile->gradient[i] || !training);
+}
+
+static bool
+alloc_sparse(HbCohort *cohort, HbTile *tile, size_t i, bool training, HbStatus *status)
+{
+	HbArena *arena = &cohort->arena;
+	size_t values = tile->batch * cohort->row_values;
+	HbSparse *x = &tile->sparse[i];
+
+	x->begin = hb_arena_alloc(arena, tile->batch + 1, sizeof(uint32_t), status);
+	x->column = hb_arena_alloc(arena, values, sizeof(uint32_t), status);
+	x->value = hb_arena_alloc(arena, values, sizeof(float), status);
+	if (!x->begin || !x->column || !x->value)
+		return false;
+	hb_sparse_rows_lay_out(&cohort->encoder, tile->batch, x);
+	return true;
+}
+
 bool
 hb_tile_alloc(HbCohort *cohort, size_t capacity, size_t batch, bool training, HbTile *tile,
 			  HbStatus *status)
 {
 	HbArena *arena = &cohort->arena;
+	bool sparse = cohort->row_values > 0;
 
 	*tile = (HbTile){.capacity = capacity, .batch = batch};
 	tile->count = hb_arena_alloc(arena, capacity, sizeof(size_t), status);
-	tile->rows = hb_arena_alloc(arena, batch * cohort->padded, sizeof(float), status);
+	tile->rows = hb_arena_alloc(arena, sparse ? 0 : batch * cohort->padded, sizeof(float), status);
 	tile->forward = hb_arena_alloc(arena, capacity, sizeof(hb_real *), status);
 	tile->gradient = hb_arena_alloc(arena, capacity, sizeof(hb_real *), status);
+	tile->sparse = hb_arena_alloc(arena, capacity, sizeof(HbSparse), status);
 	tile->labels = hb_arena_alloc(arena, capacity * batch, sizeof(uint32_t), status);
 	tile->targets = hb_arena_alloc(arena, capacity * batch, sizeof(float), status);
-	if (!tile->count || !tile->rows || !tile->forward || !tile->gradient || !tile->labels ||
-		!tile->targets)
+	if (!tile->count || !tile->rows || !tile->forward || !tile->gradient || !tile->sparse ||
+		!tile->labels || !tile->targets)
 		return false;
 	for (size_t i = 0; i < capacity; i++)
-	{
-		tile->forward[i] =
-			hb_arena_alloc(arena, hb_packed_size(cohort->provider, cohort->padded, batch),
-						   sizeof(hb_real), status);
-		if (tile->forward[i] == NULL)
+		if (!(sparse ? alloc_sparse : alloc_dense)(cohort, tile, i, training, status))
 			return false;
-		if (!training)
-			continue;
-		tile->gradient[i] =
-			hb_arena_alloc(arena, hb_packed_size(cohort->provider, batch, cohort->padded),
-						   sizeof(hb_real), status);
-		if (tile->gradient[i] == NULL)
-			return false;
-	}
 	return true;
 }
 
@@ -54,6 +74,20 @@ gather_targets(const HbCohort *cohort, const uint32_t *rows, size_t n, uint32_t 
 			labels[s] = ((const uint32_t *) dataset->targets)[rows[s]];
 }
 
+static void
+fill_dense(const HbCohort *cohort, const uint32_t *rows, size_t following, size_t i, HbTile *tile)
+{
+	size_t count = tile->count[i];
+
+	hb_encode_rows(&cohort->encoder, cohort->context->dataset, rows, (uint32_t) count,
+				   (uint32_t) following, tile->rows, (uint32_t) cohort->padded);
+	hb_pack_forward(cohort->provider, tile->rows, count, cohort->padded, cohort->padded,
+					tile->forward[i]);
+	if (tile->gradient[i] != NULL)
+		hb_pack_gradient(cohort->provider, tile->rows, count, cohort->padded, cohort->padded,
+						 tile->gradient[i]);
+}
+
 void
 hb_tile_fill(const HbCohort *cohort, const uint32_t *rows, size_t n, size_t following, HbTile *tile)
 {
@@ -64,14 +98,12 @@ hb_tile_fill(const HbCohort *cohort, const uint32_t *rows, size_t n, size_t foll
 		size_t count = n - at < tile->batch ? n - at : tile->batch;
 
 		tile->count[i] = count;
-		hb_encode_rows(&cohort->encoder, cohort->context->dataset, rows + at, (uint32_t) count,
-					   (uint32_t) (n - at - count + following), tile->rows,
-					   (uint32_t) cohort->padded);
-		hb_pack_forward(cohort->provider, tile->rows, count, cohort->padded, cohort->padded,
-						tile->forward[i]);
-		if (tile->gradient[i] != NULL)
-			hb_pack_gradient(cohort->provider, tile->rows, count, cohort->padded, cohort->padded,
-							 tile->gradient[i]);
+		if (cohort->row_values > 0)
+			hb_encode_sparse_rows(&cohort->encoder, cohort->context->dataset, rows + at,
+								  (uint32_t) count, (uint32_t) (n - at - count + following),
+								  &tile->sparse[i]);
+		else
+			fill_dense(cohort, rows + at, n - at - count + following, i, tile);
 		gather_targets(cohort, rows + at, count, tile->labels + i * tile->batch,
 					   tile->targets + i * tile->batch);
 	}

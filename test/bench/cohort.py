@@ -193,6 +193,27 @@ def variants(bench):
     return pairs
 
 
+# A table of 8 categories of 12 levels and a number, two classes, whose zeros are left out
+CATEGORIES = (200000, 8, 12, 2)
+CATEGORY_WORKS = {"logistic regression": (0, 81), "one logistic regression": (0, 1), "network of 128 units": (128, 27)}
+
+
+def categories(bench):
+    print("\nRows that are mostly zeros of categories (106 inputs, of which 10 may differ from 0): nanoseconds of CPU time a trial-sample.\n")
+    line("work", "trials", "products", "zeros left out", "zeros multiplied", "times")
+    line(*["---"] * 6)
+    for name, (units, trials) in CATEGORY_WORKS.items():
+        for precision in ("high", "highest"):
+            sparse, dense = [], []
+            for _ in range(bench.repetitions):
+                for seconds, flag in ((sparse, 0), (dense, 1)):
+                    result = bench.run([bench.driver, "--categories", ",".join(str(x) for x in CATEGORIES), "--units", str(units), "--trials", str(trials),
+                                        "--precision", precision, "--dense", str(flag)])
+                    seconds.append(1e9 * result["seconds"] / (trials * result["rows"]))
+            fast, slow = statistics.median(sparse), statistics.median(dense)
+            line(name, trials, result["provider"], f"{fast:.1f}", f"{slow:.1f}", f"{slow / fast:.1f}")
+
+
 # Studies of two trainers and of one. name: table, model, trials, epochs, search space
 STUDIES = {
     "81 softmax 784-10, 4 epochs of 48,000 images": ("images", "linear", 81, 4, ""),
@@ -290,6 +311,7 @@ def main():
           f"{os.getloadavg()[0]:.1f}; medians of {bench.repetitions}; one core, batch 128, SGD with momentum 0.9.")
     agree = against_peers(bench)
     ratios(bench, variants(bench))
+    categories(bench)
     two_trainers(bench, mode != "full")
     goals.show()
     sys.exit(0 if agree else 1)

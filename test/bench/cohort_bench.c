@@ -31,6 +31,8 @@ typedef struct Options
 	const char *images, *labels, *dump, *provider;
 	const char *optimizer;
 	uint32_t rows, inputs, classes; /* of a synthetic table */
+	uint32_t categories, levels;    /* of one whose inputs are mostly those of categories */
+	bool dense;                     /* zeros are multiplied, too */
 	int units, narrow; /* widths are spread from narrow to units where narrow is given */
 	int trials, epochs, batch, validation, alone, sgemm, profile, layers;
 	bool float32; /* products in float32 throughout */
@@ -159,8 +161,11 @@ in_huge_pages(const HbDataset *dataset)
 static HbDataset
 table_dataset(const Options *options)
 {
-	HbDataset dataset = synthetic_dataset(options->rows + (uint32_t) options->validation,
-										  options->inputs, options->classes, 5);
+	uint32_t rows = options->rows + (uint32_t) options->validation;
+	HbDataset dataset =
+		options->categories
+			? synthetic_categories(rows, options->categories, options->levels, options->classes, 5)
+			: synthetic_dataset(rows, options->inputs, options->classes, 5);
 	HbDatasetHeader *header = (HbDatasetHeader *) dataset.header;
 	HbStatus status;
 
@@ -308,6 +313,18 @@ timed_product(const HbProduct *product)
 }
 
 static void
+timed_sparse_product(const HbSparseProduct *product)
+{
+	TIME(PRODUCTS, timed->sparse_product(product));
+}
+
+static void
+timed_sparse_gradient(const HbSparseProduct *product)
+{
+	TIME(PRODUCTS, timed->sparse_gradient(product));
+}
+
+static void
 timed_update(const HbUpdate *update)
 {
 	TIME(UPDATES, timed->update(update));
@@ -382,6 +399,8 @@ timed_provider(const HbProvider *provider)
 
 	timed = provider;
 	copy.product = timed_product;
+	copy.sparse_product = timed_sparse_product;
+	copy.sparse_gradient = timed_sparse_gradient;
 	copy.update = timed_update;
 	copy.cross_entropy = timed_cross_entropy;
 	copy.errors = timed_errors;
@@ -418,6 +437,11 @@ parse(int argc, char **argv, Options *options)
 			options->provider = value;
 		else if (strcmp(name, "--synthetic") == 0)
 			sscanf(value, "%u,%u,%u", &options->rows, &options->inputs, &options->classes);
+		else if (strcmp(name, "--categories") == 0)
+			sscanf(value, "%u,%u,%u,%u", &options->rows, &options->categories, &options->levels,
+				   &options->classes);
+		else if (strcmp(name, "--dense") == 0)
+			options->dense = atoi(value) != 0;
 		else if (strcmp(name, "--units") == 0)
 			options->units = atoi(value);
 		else if (strcmp(name, "--precision") == 0)
@@ -591,6 +615,8 @@ main(int argc, char **argv)
 		options.provider ? hb_provider_find(options.provider) : hb_provider_best(options.float32);
 	if (provider == NULL)
 		stop("no such provider here");
+	if (options.dense)
+		provider = dense_only(provider);
 	if (options.profile)
 	{
 		profiled = timed_provider(provider);

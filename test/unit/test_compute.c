@@ -176,6 +176,104 @@ check_product_bits(const HbProvider *provider, size_t m, size_t n, size_t k)
 	free(part);
 }
 
+/* rows x columns, a tenth of it not 0 and one row wholly 0; dense gets the same. */
+static HbSparse
+random_sparse(size_t rows, size_t columns, float *dense)
+{
+	HbSparse x = {.begin = calloc(rows + 1, sizeof(uint32_t)),
+				  .column = calloc(rows * columns, sizeof(uint32_t)),
+				  .value = calloc(rows * columns, sizeof(float))};
+	uint32_t at = 0;
+
+	for (size_t i = 0; i < rows; i++)
+	{
+		for (size_t j = 0; j < columns; j++)
+			if (i != 3 && hb_random_uniform(9, HB_STREAM_SAMPLE, i, (uint32_t) j) < 0.1)
+			{
+				x.column[at] = (uint32_t) j;
+				x.value[at++] = dense[i * columns + j];
+			}
+			else
+				dense[i * columns + j] = 0;
+		x.begin[i + 1] = at;
+	}
+	return x;
+}
+
+/* How far X A, or X^T A, is from the plain sum; whether it has the dense product's bits where there is no bias. */
+static double
+sparse_error(const HbProvider *provider, size_t m, size_t k, size_t n, bool gradient, bool *same)
+{
+	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD, rows = gradient ? k : m;
+	size_t terms = gradient ? m : k;
+	float *x = random_floats(m * k), *a = random_floats(terms * columns);
+	float *bias = calloc(columns, sizeof(float)), *offset = random_floats(columns);
+	float *c = random_floats(rows * columns), *d = random_floats(rows * columns);
+	HbSparse sparse = random_sparse(m, k, x);
+	HbSparseProduct p = {.x = &sparse,
+						 .m = m,
+						 .k = k,
+						 .n = columns,
+						 .a = a,
+						 .a_row = columns,
+						 .bias = bias,
+						 .c = c,
+						 .c_row = columns};
+	HbProduct q = {.m = rows,
+				   .n = columns,
+				   .k = terms,
+				   .a = x,
+				   .a_row = gradient ? 1 : k,
+				   .a_col = gradient ? k : 1,
+				   .b = a,
+				   .b_row = columns,
+				   .b_width = columns,
+				   .c = d,
+				   .c_row = columns};
+	double worst = 0;
+
+	(gradient ? provider->sparse_gradient : provider->sparse_product)(&p);
+	provider->product(&q);
+	*same = *same && memcmp(c, d, rows * columns * sizeof(float)) == 0;
+	p.bias = offset;
+	(gradient ? provider->sparse_gradient : provider->sparse_product)(&p);
+	for (size_t i = 0; i < rows; i++)
+		for (size_t j = 0; j < n; j++)
+		{
+			double sum = gradient ? 0 : offset[j];
+
+			for (size_t l = 0; l < terms; l++)
+				sum += (double) x[gradient ? l * k + i : i * k + l] * a[l * columns + j];
+			worst = fmax(worst, fabs(sum - c[i * columns + j]));
+		}
+	free(sparse.begin);
+	free(sparse.column);
+	free(sparse.value);
+	free(x);
+	free(a);
+	free(bias);
+	free(offset);
+	free(c);
+	free(d);
+	return worst;
+}
+
+static void
+check_sparse_products(const HbProvider *provider)
+{
+	static const size_t shapes[][3] = {{1, 1, 1},      {5, 30, 17},  {128, 112, 81},
+									   {40, 300, 128}, {7, 48, 250}, {128, 90, 400}};
+	double worst = 0;
+	bool same = true;
+
+	for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++)
+		for (int gradient = 0; gradient <= 1; gradient++)
+			worst = fmax(worst, sparse_error(provider, shapes[s][0], shapes[s][1], shapes[s][2],
+											 gradient, &same));
+	ok(worst < 1e-5, "%s: products with sparse matrices: %.1e", provider->name, worst);
+	ok(same || provider->reduced, "%s: and the dense product's bits", provider->name);
+}
+
 static void
 check_layout(const HbProvider *provider)
 {
@@ -709,6 +807,8 @@ main(void)
 			check_product_bits(provider, 70, 112, 1100);
 			check_product_bits(provider, 150, 208, 1000);
 		}
+		if (provider->sparse_from > 0)
+			check_sparse_products(provider);
 		check_layout(provider);
 		check_activations(provider);
 		check_losses(provider);

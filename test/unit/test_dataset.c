@@ -131,6 +131,40 @@ expected_inputs(const Record *record, float *out)
 	out[at++] = record->array_missing;
 }
 
+/* Rows that are kept sparse, written out. */
+static void
+expand(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t *rows, uint32_t n,
+	   uint32_t padded, float *out)
+{
+	size_t values = n * hb_sparse_row_values(encoder);
+	HbSparse x = {.begin = malloc((n + 1) * sizeof(uint32_t)),
+				  .column = malloc(values * sizeof(uint32_t)),
+				  .value = malloc(values * sizeof(float))};
+
+	memset(x.value, 0xff, values * sizeof(float));
+	memset(out, 0, n * padded * sizeof(float));
+	hb_sparse_rows_lay_out(encoder, n, &x);
+	hb_encode_sparse_rows(encoder, dataset, rows, n, 0, &x);
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t l = x.begin[i]; l < x.begin[i + 1]; l++)
+			if (x.value[l] != 0)
+				out[i * padded + x.column[l]] = x.value[l];
+	free(x.begin);
+	free(x.column);
+	free(x.value);
+}
+
+/* As numbers: a sparse row does not say whether a zero has a sign. */
+static int
+unequal(const float *a, const float *b, size_t n)
+{
+	int count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += !(a[i] == b[i]);
+	return count;
+}
+
 static void
 test_encode(void)
 {
@@ -139,7 +173,7 @@ test_encode(void)
 	HbEncoder encoder = {COLUMNS, header->inputs, columns, NULL};
 	uint32_t padded = (header->inputs + 15) / 16 * 16;
 	float *out = malloc(ROWS * padded * sizeof(float));
-	float *expected = malloc(padded * sizeof(float));
+	float *expected = malloc(padded * sizeof(float)), *sparse = malloc(ROWS * padded * 4);
 	uint64_t count;
 	const uint32_t *rows;
 	int wrong = 0;
@@ -164,6 +198,8 @@ test_encode(void)
 	}
 	is_int(wrong, 0, "every record expands as the plain formula says, bit for bit");
 	is_int(tail, 0, "padding is zero");
+	expand(&encoder, &dataset, order, ROWS, padded, sparse);
+	is_int(unequal(out, sparse, ROWS * padded), 0, "sparse rows hold the same values");
 	columns[0].clip = 0;
 	records[0].d = 1e30;
 	hb_encode_row(&encoder, &records[0], out, 0);
@@ -174,6 +210,7 @@ test_encode(void)
 	ok(out[0] == 5, "with clip it is cut");
 	free(out);
 	free(expected);
+	free(sparse);
 	build();
 }
 
@@ -394,7 +431,7 @@ test_columns_side_by_side(void)
 		FOLLOWING = 9
 	};
 	static HbColumn wide[WIDE];
-	static float out[MANY][2 * WIDE + 6], expected[2 * WIDE + 6];
+	static float out[MANY][2 * WIDE + 6], sparse[MANY][2 * WIDE + 6], expected[2 * WIDE + 6];
 	static unsigned char wide_records[MANY * WIDE * 4];
 	HbDatasetHeader wide_header = {.record_bytes = WIDE * 4};
 	HbDataset dataset = {.header = &wide_header, .records = wide_records};
@@ -446,6 +483,8 @@ test_columns_side_by_side(void)
 		wrong += memcmp(out[i], expected, sizeof(expected)) != 0;
 	}
 	is_int(wrong, 0, "columns side by side: many rows at once are what each is alone, bit for bit");
+	expand(&encoder, &dataset, rows, MANY, 2 * WIDE + 6, sparse[0]);
+	is_int(unequal(out[0], sparse[0], MANY * (2 * WIDE + 6)), 0, "and so are sparse rows");
 	memcpy(&value, wide_records + rows[1] * WIDE * 4 + 4 * 121, sizeof(value));
 	ok(out[1][wide[120].input_offset] ==
 		   fmaxf(-1.5f, fminf(1.5f, (float) ((value - 1.2) * (2.0 / 121)))),

@@ -173,11 +173,19 @@ worst_error(Setup *s)
 	return worst;
 }
 
+/* Of numbers, or mostly of categories, whose mini-batches are kept sparse. */
+static HbDataset
+some_dataset(bool sparse, uint32_t classes, uint64_t seed)
+{
+	return sparse ? synthetic_categories(ROWS, 3, 9, classes, seed)
+				  : synthetic_dataset(ROWS, 7, classes, seed);
+}
+
 static void
-check_linear(const char *loss, int index, uint32_t classes)
+check_linear(const char *loss, int index, uint32_t classes, bool sparse)
 {
 	const HbFamily *family = hb_family_find("linear");
-	Setup s = {.dataset = synthetic_dataset(ROWS, 7, classes, 11)};
+	Setup s = {.dataset = some_dataset(sparse, classes, 11)};
 	double worst;
 
 	set_params(family, &s.dataset, s.trial.params, "optimizer", 0.0, "learning_rate", 1.0,
@@ -185,16 +193,18 @@ check_linear(const char *loss, int index, uint32_t classes)
 			   NULL);
 	open_setup(&s, family);
 	worst = worst_error(&s);
-	ok(worst < 1e-6, "linear, %s, %u outputs: relative error %.1e", loss, classes, worst);
+	ok(worst < 1e-6 && (s.cohort.row_values > 0) == sparse,
+	   "linear, %s, %u outputs, %s rows: relative error %.1e", loss, classes,
+	   sparse ? "sparse" : "dense", worst);
 	hb_arena_free(&s.cohort.arena);
 	synthetic_free(&s.dataset);
 }
 
 static void
-check_mlp(int activation, uint32_t classes, int layers, double dropout)
+check_mlp(int activation, uint32_t classes, int layers, double dropout, bool sparse)
 {
 	const HbFamily *family = hb_family_find("mlp");
-	Setup s = {.dataset = synthetic_dataset(ROWS, 7, classes, 12)};
+	Setup s = {.dataset = some_dataset(sparse, classes, 12)};
 	double worst;
 
 	set_params(family, &s.dataset, s.trial.params, "optimizer", 0.0, "learning_rate", 1.0,
@@ -203,11 +213,10 @@ check_mlp(int activation, uint32_t classes, int layers, double dropout)
 			   "dropout", dropout, NULL);
 	open_setup(&s, family);
 	worst = worst_error(&s);
-	ok(worst<1e-6, "mlp, %s, %s, %d layers, dropout %g: relative error %.1e",
-			 hb_activation_names[activation], classes> 1
-		   ? "cross_entropy"
-		   : "squared_error",
-	   layers, dropout, worst);
+	ok(worst < 1e-6 && (s.cohort.row_values > 0) == sparse,
+	   "mlp, %s, %u outputs, %d layers, dropout %g, %s rows: relative error %.1e",
+	   hb_activation_names[activation], classes, layers, dropout, sparse ? "sparse" : "dense",
+	   worst);
 	hb_arena_free(&s.cohort.arena);
 	synthetic_free(&s.dataset);
 }
@@ -215,15 +224,20 @@ check_mlp(int activation, uint32_t classes, int layers, double dropout)
 int
 main(void)
 {
-	check_linear("cross_entropy", 0, 2);
-	check_linear("cross_entropy", 0, 4);
-	check_linear("hinge", 1, 2);
-	check_linear("hinge", 1, 4);
-	check_linear("squared_error", 2, 1);
+	for (int sparse = 0; sparse <= 1; sparse++)
+	{
+		check_linear("cross_entropy", 0, 2, sparse);
+		check_linear("cross_entropy", 0, 4, sparse);
+		check_linear("hinge", 1, 2, sparse);
+		check_linear("hinge", 1, 4, sparse);
+		check_linear("squared_error", 2, 1, sparse);
+	}
 	for (int activation = 0; activation < HB_ACTIVATION_COUNT; activation++)
 		for (uint32_t classes = 1; classes <= 4; classes += 3)
 			for (int layers = 1; layers <= 3; layers++)
 				for (int dropout = 0; dropout <= 1; dropout++)
-					check_mlp(activation, classes, layers, dropout * 0.3);
+					check_mlp(activation, classes, layers, dropout * 0.3, false);
+	check_mlp(HB_TANH, 4, 1, 0, true);
+	check_mlp(HB_GELU, 1, 2, 0.3, true);
 	return tap_done();
 }

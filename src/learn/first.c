@@ -1,0 +1,146 @@
+/*
+ * first.c - the first layers of a group of trials over a mini-batch: products of dense or of sparse rows
+ *
+ * Dense mini-batches are packed for product(), and weights stay as they are.  Where most inputs are the zeros of
+ * categories, only the others are multiplied, each with what belongs to its input: the weights of all the group's lines,
+ * which lie side by side for that (lines_w), and the gradient of these the same way.  Transposing weights, scores and
+ * gradients costs far less than multiplying zeros, and the other layers and the optimizers see what they see of dense ones.
+ */
+#include "learn/cohort.h"
+
+/* Weights that the group's products are with, of its first line on, and their biases. */
+static const hb_real *
+group_weights(const HbCohort *cohort, const HbGroup *group)
+{
+	return (group->baseline ? cohort->contrast_w : cohort->w) + group->line * cohort->stride;
+}
+
+static const hb_real *
+group_biases(const HbCohort *cohort, const HbGroup *group)
+{
+	return (group->baseline ? cohort->contrast_b : cohort->b) + group->line;
+}
+
+static size_t
+padded_lines(const HbGroup *group)
+{
+	return (group->lines + HB_PAD - 1) / HB_PAD * HB_PAD;
+}
+
+void
+hb_first_begin(const HbCohort *cohort, const HbGroup *group)
+{
+	if (cohort->row_values > 0)
+		cohort->provider->transpose(group_weights(cohort, group), group->lines, cohort->inputs,
+									cohort->stride, cohort->lines_w, cohort->line_stride);
+}
+
+static void
+sparse_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile, size_t i, size_t ld,
+			 hb_real *z0)
+{
+	HbSparseProduct product = {.x = &tile->sparse[i],
+							   .m = tile->count[i],
+							   .k = cohort->inputs,
+							   .n = padded_lines(group),
+							   .a = cohort->lines_w,
+							   .a_row = cohort->line_stride,
+							   .bias = group_biases(cohort, group),
+							   .c = cohort->lines_z,
+							   .c_row = cohort->line_stride};
+
+	cohort->provider->sparse_product(&product);
+	cohort->provider->transpose(cohort->lines_z, tile->count[i], group->lines, cohort->line_stride,
+								z0, ld);
+}
+
+void
+hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile, size_t i,
+			   size_t ld, hb_real *z0)
+{
+	size_t columns = (tile->count[i] + HB_PAD - 1) / HB_PAD * HB_PAD;
+	HbProduct product = {.m = group->lines,
+						 .n = columns,
+						 .k = cohort->inputs,
+						 .a = group_weights(cohort, group),
+						 .a_row = cohort->stride,
+						 .a_col = 1,
+						 .c = z0,
+						 .c_row = ld,
+						 .bias = group_biases(cohort, group)};
+
+	if (cohort->row_values > 0)
+	{
+		sparse_layer(cohort, group, tile, i, ld, z0);
+		return;
+	}
+	hb_product_packed(cohort->provider, tile->forward[i], cohort->padded, tile->count[i], 0,
+					  &product);
+	cohort->provider->product(&product);
+}
+
+/* Weights and state of a group that stay in the second-level cache while a mini-batch passes by. */
+#define NEAR_BYTES ((size_t) 256 << 10)
+
+/* The product is of columns j..: the weights and state that its result is for come nearer meanwhile. */
+static void
+ask_ahead(const HbCohort *cohort, const HbGroup *group, size_t j, HbProduct *product)
+{
+	size_t at = cohort->members[group->first].row * cohort->stride + j;
+
+	if (2 * group->lines * cohort->stride * sizeof(hb_real) <= NEAR_BYTES)
+		return;
+	product->ahead[0] = cohort->w + at;
+	product->ahead[1] = cohort->state_w[0] ? cohort->state_w[0] + at : product->ahead[0];
+}
+
+/* All of it with the first columns, from which the others are taken. */
+static void
+sparse_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real *d, size_t i, size_t j,
+				size_t count)
+{
+	size_t n = cohort->tile.count[i], stride = cohort->line_stride;
+	HbSparseProduct product = {.x = &cohort->tile.sparse[i],
+							   .m = n,
+							   .k = cohort->padded,
+							   .n = padded_lines(group),
+							   .a = cohort->lines_z,
+							   .a_row = stride,
+							   .c = cohort->lines_g,
+							   .c_row = stride};
+
+	if (j == 0)
+	{
+		cohort->provider->transpose(d, group->lines, n, cohort->workspace.ld, cohort->lines_z,
+									stride);
+		cohort->provider->sparse_gradient(&product);
+	}
+	cohort->provider->transpose(cohort->lines_g + j * stride, count, group->lines, stride,
+								cohort->gradient, cohort->gradient_columns);
+}
+
+void
+hb_first_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real *d, size_t i,
+				  size_t j, size_t count)
+{
+	size_t n = cohort->tile.count[i];
+	HbProduct product = {.m = group->lines,
+						 .n = count,
+						 .k = n,
+						 .a = d,
+						 .a_row = cohort->workspace.ld,
+						 .a_col = 1,
+						 .c = cohort->gradient,
+						 .c_row = cohort->gradient_columns,
+						 .reuse_a = j > 0 ? HB_AGAIN : HB_FIRST,
+						 .ahead_row = cohort->stride};
+
+	if (cohort->row_values > 0)
+	{
+		sparse_gradient(cohort, group, d, i, j, count);
+		return;
+	}
+	hb_product_packed(cohort->provider, cohort->tile.gradient[i], n, cohort->padded, j, &product);
+	ask_ahead(cohort, group, j, &product);
+	cohort->provider->product(&product);
+}
