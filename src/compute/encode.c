@@ -1,9 +1,10 @@
 /*
- * encode.c - records of a data set as the inputs of a model: numbers standardised, categories expanded
+ * encode.c - records of a data set as the inputs of a model: numbers standardised, categories expanded or, in sparse
+ * rows, as the one input that is not 0
  *
  * Numbers are standardised in double (a timestamp's mean does not fit a float) and stored as float.
  *
- * Trainers expand the rows at every pass over them: a block of rows column by column, and single-precision columns
+ * Trainers do so at every pass over the rows: a block of rows column by column, and single-precision columns
  * side by side in one loop.  That loop, and those of arrays (images), are compiled for each instruction set; which one
  * runs is decided at run time.
  */
@@ -67,8 +68,8 @@ typedef struct Block
 	const unsigned char *next[BLOCK_ROWS];
 	uint32_t nnext;
 	float *out;
-	uint32_t *
-		input; /* of sparse rows: which input each value is of, laid out as out; NULL: rows are dense */
+	/* of sparse rows: which input each value is of, laid out as out; NULL: rows are dense */
+	uint32_t *input;
 	uint32_t stride;
 } Block;
 
@@ -266,8 +267,8 @@ sparse_values(const HbColumn *column)
 	return column->kind == HB_COLUMN_CATEGORY ? 1 : column->input_width;
 }
 
-/* to: the place of column first's value in a sparse row; dense rows have theirs by input. */
-static void
+/* to: the place of column first's value in a sparse row; that of the column after the segment is returned. */
+static uint32_t
 prepare_segment(const HbEncoder *encoder, uint32_t first, bool sparse, uint32_t to,
 				Segment *segment)
 {
@@ -294,6 +295,7 @@ prepare_segment(const HbEncoder *encoder, uint32_t first, bool sparse, uint32_t 
 	segment->bytes = (uint32_t) (end - begin);
 	for (uint32_t c = 0; c < segment->n; c += segment->run[c])
 		segment->run[c] = run_of_floats(columns + c, segment->n - c);
+	return to;
 }
 
 /* Always inline: gcc takes a function that does nothing but ask for what has no effect, and leaves out its calls. */
@@ -451,7 +453,7 @@ encode_batch(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t 
 
 	for (uint32_t c = 0; c < encoder->ncolumns; c += segment.n)
 	{
-		prepare_segment(encoder, c, sparse, to, &segment);
+		to = prepare_segment(encoder, c, sparse, to, &segment);
 		for (uint32_t at = 0; at < n; at += BLOCK_ROWS)
 		{
 			uint32_t next = at + AHEAD_ROWS;
@@ -468,8 +470,6 @@ encode_batch(const HbEncoder *encoder, const HbDataset *dataset, const uint32_t 
 			find_records(dataset, rows + next, block.nnext, block.next);
 			encode_block(encoder, &segment, &block);
 		}
-		for (uint32_t k = c; k < c + segment.n; k++)
-			to += sparse_values(&encoder->columns[k]);
 	}
 }
 

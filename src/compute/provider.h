@@ -11,7 +11,8 @@
  * the real count hold values of no meaning that nothing ever sums up.
  *
  * Every provider but openblas adds up a product's terms in an order that depends on k alone (amx 32 at a time, the
- * others one by one), so that an element's bits do not depend on the shape of the product it is computed in.
+ * others one by one, as sparse products do), so that an element's bits do not depend on the shape of the product it is
+ * computed in.
  */
 #ifndef HB_PROVIDER_H
 #define HB_PROVIDER_H
@@ -97,7 +98,7 @@ typedef struct HbSparseProduct
 	size_t n;
 	const hb_real *a;
 	size_t a_row;
-	const hb_real *bias; /* [n] */
+	const hb_real *bias; /* [n]; not NULL */
 	hb_real *c;
 	size_t c_row;
 } HbSparseProduct;
@@ -176,9 +177,12 @@ typedef struct HbProvider
 	size_t depth; /* a packed matrix's k is rounded up to a multiple of this; 0: 1 */
 	size_t rows;  /* a multiple of this many rows of C is what product() likes; 0: any */
 	bool turns;   /* product() takes a B that lies turned */
-	size_t
-		sparse_from; /* inputs a value that is not 0 from which on sparse mini-batches train faster, as measured; 0: never */
-	bool reduced;    /* product() loses up to 2^-15 of a term, not 2^-24 */
+	bool reduced; /* product() loses up to 2^-15 of a term, not 2^-24 */
+	/*
+	 * mini-batches are kept sparse where rows have so many inputs for each value that sparse ones hold, since they train
+	 * faster then, as measured with batches of 8 to 128 rows; 0: never
+	 */
+	size_t sparse_from;
 	/*
 	 * is faster where m or k is small whatever is computed together, since rearranging operands costs more than it
 	 * saves; what is computed together must agree in it.  NULL: none
@@ -191,7 +195,7 @@ typedef struct HbProvider
 	void (*product)(const HbProduct *product);
 	/*
 	 * C[m][n] = bias[n] + X A[k][n], and C[k][n] = X^T A[m][n] without a bias: each the same bits as product's with a
-	 * dense X, but where that is reduced.  Where sparse_from is not 0
+	 * dense X where A is finite, but where that is reduced.  NULL where sparse_from is 0
 	 */
 	void (*sparse_product)(const HbSparseProduct *product);
 	void (*sparse_gradient)(const HbSparseProduct *product);

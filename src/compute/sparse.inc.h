@@ -1,9 +1,10 @@
 /*
  * sparse.inc.h - products with a sparse matrix, for one instruction set
  *
- * Up to eight vectors of a row stay in registers: of the result, to which the rows of A are added that X's elements name,
- * or of A, which is added to the rows of the result.  An element of the result is the sum of its terms in their order by
- * fused multiply-add, as tile.inc.h adds them up, where zeros change nothing.
+ * Up to eight vectors of a row stay in registers.  X A: a row of the result, to which a row of A is added for each
+ * element of X's row.  X^T A: a row of A, which is added to a row of the result for each element of X's row.  An element
+ * of the result is the sum of its terms in their order by fused multiply-add, as tile.inc.h adds them up, where zeros
+ * change nothing unless what they are multiplied with is infinite.
  *
  * The including file defines what tile.inc.h asks for, and includes that before.
  */
@@ -52,14 +53,20 @@
 		}                                                                                          \
 	}
 
-DEFINE_SPARSE(1)
 DEFINE_SPARSE(2)
-DEFINE_SPARSE(3)
 DEFINE_SPARSE(4)
-DEFINE_SPARSE(5)
 DEFINE_SPARSE(6)
-DEFINE_SPARSE(7)
 DEFINE_SPARSE(8)
+
+#if LANES == HB_PAD
+DEFINE_SPARSE(1)
+DEFINE_SPARSE(3)
+DEFINE_SPARSE(5)
+DEFINE_SPARSE(7)
+#define IF_ODD(kernel) kernel
+#else
+#define IF_ODD(kernel) NULL /* HB_PAD is two vectors */
+#endif
 
 /* By the number of vectors. */
 typedef void (*const SparseKernels[9])(const HbSparseProduct *p, size_t j);
@@ -81,13 +88,13 @@ sparse_product(const HbSparseProduct *p)
 {
 	static const SparseKernels kernels = {
 		NULL,
-		sparse_product_1,
+		IF_ODD(sparse_product_1),
 		sparse_product_2,
-		sparse_product_3,
+		IF_ODD(sparse_product_3),
 		sparse_product_4,
-		sparse_product_5,
+		IF_ODD(sparse_product_5),
 		sparse_product_6,
-		sparse_product_7,
+		IF_ODD(sparse_product_7),
 		sparse_product_8,
 	};
 
@@ -99,13 +106,13 @@ sparse_gradient(const HbSparseProduct *p)
 {
 	static const SparseKernels kernels = {
 		NULL,
-		sparse_gradient_1,
+		IF_ODD(sparse_gradient_1),
 		sparse_gradient_2,
-		sparse_gradient_3,
+		IF_ODD(sparse_gradient_3),
 		sparse_gradient_4,
-		sparse_gradient_5,
+		IF_ODD(sparse_gradient_5),
 		sparse_gradient_6,
-		sparse_gradient_7,
+		IF_ODD(sparse_gradient_7),
 		sparse_gradient_8,
 	};
 

@@ -64,7 +64,8 @@ hb_columns_check(const HbColumn *columns, uint32_t ncolumns, uint32_t inputs, ui
 		size = hb_column_bytes(column);
 		if (size == 0 || column->record_offset + size > record_bytes)
 			return malformed(status, "place of a column in the record");
-		if (column->input_offset != offset || column->input_width != input_width(column))
+		if (column->input_offset != offset || column->input_width != input_width(column) ||
+			column->input_width < 1)
 			return malformed(status, "place of a column among the inputs");
 		if (isnan(column->clip) || !isfinite(column->mean) || !isfinite(column->scale))
 			return malformed(status, "scale of a column");

@@ -1,6 +1,6 @@
 /*
  * backward.c - backpropagation (Rumelhart, Hinton and Williams, 1986) through all layers but the first,
- * whose gradient is one product over the whole chunk (step.c)
+ * whose gradient is one product over the whole chunk (first.c)
  *
  * A weight matrix's gradient never exists as a whole: a block of columns is computed and at once
  * used by the optimizer while it is in the first-level cache.

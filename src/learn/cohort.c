@@ -2,10 +2,10 @@
  * cohort.c - trains a chunk of trials together: one pass over each mini-batch for all of them
  *
  * Trials of one batch size see the same rows in the same order (keyed by seed and epoch only), so a
- * mini-batch is gathered and packed once.  A tile of several mini-batches is taken through one group of trials
- * after another, so that a group's weights and state stay in the second-level cache.  Kernels add up in one
- * fixed order an element: a trial's result depends neither on the groups nor on who trains it, and
- * going on from a checkpoint equals training straight through.
+ * mini-batch is gathered and packed, or kept sparse (first.c), once.  A tile of several mini-batches is taken
+ * through one group of trials after another, so that a group's weights and state stay in the second-level
+ * cache.  Kernels add up in one fixed order an element: a trial's result depends neither on the groups nor on
+ * who trains it, and going on from a checkpoint equals training straight through.
  */
 #include <math.h>
 #include <string.h>
@@ -73,7 +73,8 @@ configure_members(const HbFamily *family, HbCohort *cohort, HbStatus *status)
 	HbProblem problem = {.task = (HbTask) header->task,
 						 .inputs = header->inputs,
 						 .outputs = header->outputs,
-						 .rows_train = header->rows_train};
+						 .rows_train = header->rows_train,
+						 .row_values = hb_sparse_row_values(&cohort->encoder)};
 
 	cohort->members = hb_arena_alloc(&cohort->arena, cohort->nmembers, sizeof(HbMember), status);
 	if (cohort->members == NULL)
@@ -239,9 +240,9 @@ start_members(HbCohort *cohort, HbStatus *status)
 static size_t
 tile_capacity(const HbCohort *cohort)
 {
-	size_t values = cohort->row_values > 0 ? 2 * cohort->row_values : cohort->padded;
-	size_t bytes = 2 * cohort->batch_size * values * sizeof(hb_real);
-	size_t fit = TILE_BYTES / bytes;
+	size_t row = cohort->row_values > 0 ? cohort->row_values * (sizeof(uint32_t) + sizeof(float))
+										: 2 * cohort->padded * sizeof(hb_real);
+	size_t fit = TILE_BYTES / (cohort->batch_size * row);
 	HbGroup group;
 
 	if (hb_next_group(cohort, 0, &group) && group.count == cohort->nmembers)
@@ -249,14 +250,19 @@ tile_capacity(const HbCohort *cohort)
 	return fit < 1 ? 1 : fit > TILE_BATCHES ? TILE_BATCHES : fit;
 }
 
+static size_t
+largest_batch(const HbCohort *cohort)
+{
+	return cohort->batch_size > EVALUATION_BATCH ? cohort->batch_size : EVALUATION_BATCH;
+}
+
 static bool
 alloc_sparse_buffers(HbCohort *cohort, size_t widest, HbStatus *status)
 {
 	HbArena *arena = &cohort->arena;
-	size_t batch = cohort->batch_size > EVALUATION_BATCH ? cohort->batch_size : EVALUATION_BATCH;
-	size_t stride = hb_stride(widest);
+	size_t batch = largest_batch(cohort);
+	size_t stride = hb_stride(widest < cohort->rows ? widest : cohort->rows);
 
-	cohort->line_stride = stride;
 	cohort->lines_w = hb_arena_alloc(arena, cohort->inputs * stride, sizeof(hb_real), status);
 	cohort->lines_z = hb_arena_alloc(arena, batch * stride, sizeof(hb_real), status);
 	cohort->lines_g = hb_arena_alloc(arena, cohort->padded * stride, sizeof(hb_real), status);
@@ -310,16 +316,13 @@ choose_provider(HbCohort *cohort)
 		cohort->provider = cohort->provider->narrow;
 }
 
-#define SPARSE_INPUTS                                                                              \
-	4 /* inputs a value of a sample from which on sparse mini-batches are faster */
-
-/* What the table decides. */
+/* What the table, the provider and the batch size decide, which all trials of a cohort share. */
 static void
 choose_sparse(HbCohort *cohort)
 {
 	uint64_t values = hb_sparse_row_values(&cohort->encoder), from = cohort->provider->sparse_from;
 
-	if (from > 0 && from * values <= cohort->inputs && values * cohort->batch_size <= UINT32_MAX)
+	if (from > 0 && from * values <= cohort->inputs && values * largest_batch(cohort) <= UINT32_MAX)
 		cohort->row_values = values;
 }
 

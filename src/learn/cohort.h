@@ -1,5 +1,5 @@
 /*
- * cohort.h - a chunk of trials in training: what cohort.c, step.c and evaluate.c share
+ * cohort.h - a chunk of trials in training: what cohort.c, tile.c, first.c, step.c and evaluate.c share
  */
 #ifndef HB_COHORT_H
 #define HB_COHORT_H
@@ -27,7 +27,7 @@ typedef struct HbMember
 	double cost;
 } HbMember;
 
-/* Mini-batches that are gathered and packed once for all members. */
+/* Mini-batches that are gathered and packed, or kept sparse, once for all members. */
 typedef struct HbTile
 {
 	size_t capacity;    /* mini-batches */
@@ -37,8 +37,8 @@ typedef struct HbTile
 	float *rows;        /* [batch][padded inputs] */
 	hb_real **forward;  /* packed, each */
 	hb_real **gradient; /* NULL for evaluation */
-	HbSparse
-		*sparse; /* each, instead of all three, where mini-batches are sparse: a row a sample */
+	/* each, instead of all three, where mini-batches are sparse: a row a sample */
+	HbSparse *sparse;
 	uint32_t *labels; /* [capacity][batch] */
 	float *targets;
 } HbTile;
@@ -73,12 +73,11 @@ typedef struct HbCohort
 	hb_real *d0; /* of members with hidden layers; the others' gradient takes the place of z0 */
 	hb_real *gradient; /* [rows of the largest group][gradient_columns] */
 	size_t gradient_columns;
-	/* sparse mini-batches: what belongs to one input or sample side by side, a group's lines a row */
+	/* sparse mini-batches: what belongs to one input or sample side by side, the group's lines a row */
 	size_t row_values; /* of a sample that may differ from 0; 0: mini-batches are dense */
-	size_t line_stride;
-	hb_real *lines_w;  /* [inputs][line_stride] */
-	hb_real *lines_z;  /* [batch][line_stride]: pre-activations, then their gradient */
-	hb_real *lines_g;  /* [padded][line_stride]: gradient of lines_w */
+	hb_real *lines_w;  /* [inputs][lines] */
+	hb_real *lines_z;  /* [batch][lines]: pre-activations, then their gradient */
+	hb_real *lines_g;  /* [padded][lines]: gradient of lines_w */
 	HbUpdate *updates; /* of the members of a group */
 	HbTile tile;
 	HbWorkspace workspace;
@@ -112,7 +111,7 @@ extern bool hb_next_group(const HbCohort *cohort, int first, HbGroup *group);
 
 extern bool hb_tile_alloc(HbCohort *cohort, size_t capacity, size_t batch, bool training,
 						  HbTile *tile, HbStatus *status);
-/* Gathers, encodes and packs rows[0..n-1] (at most capacity mini-batches). */
+/* Gathers and encodes rows[0..n-1] (at most capacity mini-batches), and packs those that are dense. */
 extern void hb_tile_fill(const HbCohort *cohort, const uint32_t *rows, size_t n, size_t following,
 						 HbTile *tile);
 
@@ -121,7 +120,10 @@ extern void hb_first_begin(const HbCohort *cohort, const HbGroup *group);
 /* Z of the group's first layers for mini-batch i. */
 extern void hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile,
 						   size_t i, size_t ld, hb_real *z0);
-/* Columns j..j+count of the gradient of the group's first layers for mini-batch i, given that of Z, to cohort->gradient. */
+/*
+ * Columns j..j+count of the gradient of the group's first layers for mini-batch i, given that of Z, to cohort->gradient;
+ * columns from 0 on first, before any other product of the cohort's.
+ */
 extern void hb_first_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real *d,
 							  size_t i, size_t j, size_t count);
 /* One training step of every live member of the group on mini-batch i. */

@@ -61,20 +61,25 @@ hb_network_configure(const HbFamily *family, const HbProblem *problem, const dou
  */
 #define UNIT_COST 150.0
 #define UPDATE_COST 60.0
+#define SPARSE_COST                                                                                \
+	4.0 /* a value of a sparse row in inputs of a dense one, about where all providers take either */
 
 /* Two operations a weight forward and two for its gradient; below the first layer two more to propagate. */
 double
 hb_network_cost(const HbFamily *family, const HbProblem *problem, const double *params)
 {
 	HbTraining training;
-	double weights, first, units = 0;
+	double weights, first, inputs, units = 0;
 
 	hb_network_configure(family, problem, params, &training);
 	weights = (double) hb_shape_weights(&training.shape);
 	first = (double) training.shape.units[0] * (problem->inputs + 1.0);
 	for (uint32_t l = 0; l < training.shape.layers; l++)
 		units += training.shape.units[l];
-	return 4.0 * first + 6.0 * (weights - first) + UNIT_COST * units +
+	inputs = problem->row_values > 0 ? fmin(problem->inputs, SPARSE_COST * problem->row_values)
+									 : problem->inputs;
+	return 4.0 * training.shape.units[0] * (inputs + 1.0) + 6.0 * (weights - first) +
+		   UNIT_COST * units +
 		   UPDATE_COST * training.optimizer->slots * weights / training.batch_size;
 }
 

@@ -36,6 +36,8 @@ typedef struct HbProblem
 	uint32_t inputs;
 	uint32_t outputs;    /* classes; 1 for regression */
 	uint64_t rows_train; /* 0: not known yet */
+	uint32_t
+		row_values; /* inputs of a row but the zeros of categories (hb_sparse_row_values); 0: all */
 } HbProblem;
 
 typedef struct HbModel HbModel; /* decoded weights that can predict; opaque to callers */

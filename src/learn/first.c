@@ -32,31 +32,31 @@ hb_first_begin(const HbCohort *cohort, const HbGroup *group)
 {
 	if (cohort->row_values > 0)
 		cohort->provider->transpose(group_weights(cohort, group), group->lines, cohort->inputs,
-									cohort->stride, cohort->lines_w, cohort->line_stride);
+									cohort->stride, cohort->lines_w, hb_stride(group->lines));
 }
 
 static void
 sparse_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile, size_t i, size_t ld,
 			 hb_real *z0)
 {
+	size_t stride = hb_stride(group->lines);
 	HbSparseProduct product = {.x = &tile->sparse[i],
 							   .m = tile->count[i],
 							   .k = cohort->inputs,
 							   .n = padded_lines(group),
 							   .a = cohort->lines_w,
-							   .a_row = cohort->line_stride,
+							   .a_row = stride,
 							   .bias = group_biases(cohort, group),
 							   .c = cohort->lines_z,
-							   .c_row = cohort->line_stride};
+							   .c_row = stride};
 
 	cohort->provider->sparse_product(&product);
-	cohort->provider->transpose(cohort->lines_z, tile->count[i], group->lines, cohort->line_stride,
-								z0, ld);
+	cohort->provider->transpose(cohort->lines_z, tile->count[i], group->lines, stride, z0, ld);
 }
 
-void
-hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile, size_t i,
-			   size_t ld, hb_real *z0)
+static void
+dense_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile, size_t i, size_t ld,
+			hb_real *z0)
 {
 	size_t columns = (tile->count[i] + HB_PAD - 1) / HB_PAD * HB_PAD;
 	HbProduct product = {.m = group->lines,
@@ -69,37 +69,24 @@ hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile,
 						 .c_row = ld,
 						 .bias = group_biases(cohort, group)};
 
-	if (cohort->row_values > 0)
-	{
-		sparse_layer(cohort, group, tile, i, ld, z0);
-		return;
-	}
 	hb_product_packed(cohort->provider, tile->forward[i], cohort->padded, tile->count[i], 0,
 					  &product);
 	cohort->provider->product(&product);
 }
 
-/* Weights and state of a group that stay in the second-level cache while a mini-batch passes by. */
-#define NEAR_BYTES ((size_t) 256 << 10)
-
-/* The product is of columns j..: the weights and state that its result is for come nearer meanwhile. */
-static void
-ask_ahead(const HbCohort *cohort, const HbGroup *group, size_t j, HbProduct *product)
+void
+hb_first_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile, size_t i,
+			   size_t ld, hb_real *z0)
 {
-	size_t at = cohort->members[group->first].row * cohort->stride + j;
-
-	if (2 * group->lines * cohort->stride * sizeof(hb_real) <= NEAR_BYTES)
-		return;
-	product->ahead[0] = cohort->w + at;
-	product->ahead[1] = cohort->state_w[0] ? cohort->state_w[0] + at : product->ahead[0];
+	(cohort->row_values > 0 ? sparse_layer : dense_layer)(cohort, group, tile, i, ld, z0);
 }
 
 /* All of it with the first columns, from which the others are taken. */
 static void
-sparse_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real *d, size_t i, size_t j,
-				size_t count)
+sparse_layer_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real *d, size_t i,
+					  size_t j, size_t count)
 {
-	size_t n = cohort->tile.count[i], stride = cohort->line_stride;
+	size_t n = cohort->tile.count[i], stride = hb_stride(group->lines);
 	HbSparseProduct product = {.x = &cohort->tile.sparse[i],
 							   .m = n,
 							   .k = cohort->padded,
@@ -119,9 +106,24 @@ sparse_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real *d, 
 								cohort->gradient, cohort->gradient_columns);
 }
 
-void
-hb_first_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real *d, size_t i,
-				  size_t j, size_t count)
+/* Weights and state of a group that stay in the second-level cache while a mini-batch passes by. */
+#define NEAR_BYTES ((size_t) 256 << 10)
+
+/* The product is of columns j..: the weights and state that its result is for come nearer meanwhile. */
+static void
+ask_ahead(const HbCohort *cohort, const HbGroup *group, size_t j, HbProduct *product)
+{
+	size_t at = cohort->members[group->first].row * cohort->stride + j;
+
+	if (2 * group->lines * cohort->stride * sizeof(hb_real) <= NEAR_BYTES)
+		return;
+	product->ahead[0] = cohort->w + at;
+	product->ahead[1] = cohort->state_w[0] ? cohort->state_w[0] + at : product->ahead[0];
+}
+
+static void
+dense_layer_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real *d, size_t i,
+					 size_t j, size_t count)
 {
 	size_t n = cohort->tile.count[i];
 	HbProduct product = {.m = group->lines,
@@ -135,12 +137,15 @@ hb_first_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real *d
 						 .reuse_a = j > 0 ? HB_AGAIN : HB_FIRST,
 						 .ahead_row = cohort->stride};
 
-	if (cohort->row_values > 0)
-	{
-		sparse_gradient(cohort, group, d, i, j, count);
-		return;
-	}
 	hb_product_packed(cohort->provider, cohort->tile.gradient[i], n, cohort->padded, j, &product);
 	ask_ahead(cohort, group, j, &product);
 	cohort->provider->product(&product);
+}
+
+void
+hb_first_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real *d, size_t i,
+				  size_t j, size_t count)
+{
+	(cohort->row_values > 0 ? sparse_layer_gradient : dense_layer_gradient)(cohort, group, d, i, j,
+																			count);
 }

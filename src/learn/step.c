@@ -1,9 +1,9 @@
 /*
  * step.c - one step of a group of trials on one mini-batch
  *
- * The first layers of the group are one product forward and one for the gradient, which is computed a
- * block of columns at a time and used at once by each trial's optimizer while it is in the first-level
- * cache: no gradient buffer, one pass over weights and state.
+ * The first layers of the group are one product forward and one for the gradient (first.c), of which a
+ * block of columns at a time is used at once by each trial's optimizer while it is in the first-level
+ * cache: one pass over weights and state, and of dense mini-batches no gradient buffer.
  */
 #include <math.h>
 

@@ -21,7 +21,7 @@ alloc_dense(HbCohort *cohort, HbTile *tile, size_t i, bool training, HbStatus *s
 }
 
 static bool
-alloc_sparse(HbCohort *cohort, HbTile *tile, size_t i, bool training, HbStatus *status)
+alloc_sparse(HbCohort *cohort, HbTile *tile, size_t i, HbStatus *status)
 {
 	HbArena *arena = &cohort->arena;
 	size_t values = tile->batch * cohort->row_values;
@@ -55,7 +55,8 @@ hb_tile_alloc(HbCohort *cohort, size_t capacity, size_t batch, bool training, Hb
 		!tile->labels || !tile->targets)
 		return false;
 	for (size_t i = 0; i < capacity; i++)
-		if (!(sparse ? alloc_sparse : alloc_dense)(cohort, tile, i, training, status))
+		if (!(sparse ? alloc_sparse(cohort, tile, i, status)
+					 : alloc_dense(cohort, tile, i, training, status)))
 			return false;
 	return true;
 }

@@ -23,6 +23,7 @@
 #include "utils/timeout.h"
 #include "utils/varlena.h"
 
+#include "compute/encode.h"
 #include "pg/locks.h"
 #include "pg/run.h"
 
@@ -254,6 +255,8 @@ hb_run_loaded(HbRun *run)
 								  (long long) data->rows_train, run->study->max_resource)));
 	run->problem.task = data->task;
 	run->problem.inputs = data->dataset.header->inputs;
+	run->problem.row_values = hb_sparse_row_values(
+		&(HbEncoder){.ncolumns = data->dataset.header->columns, .columns = data->dataset.columns});
 	run->problem.outputs = data->dataset.header->outputs;
 	run->problem.rows_train = (uint64_t) data->rows_train;
 	run->spec.data_fd = data->fd;
@@ -287,8 +290,8 @@ hb_run_decide(HbRun *run, const HbStage *stage)
 }
 
 /*
- * About what a chunk may cost: the trainers' memory holds it several times, and results are recorded now and then where a
- * stage takes long.
+ * About how large a chunk may be: the trainers' memory holds it several times, and results are recorded now and then where
+ * a stage takes long.
  */
 static double
 hb_chunk_cost(const HbRun *run, const HbStage *stage)

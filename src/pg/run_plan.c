@@ -95,7 +95,9 @@ hb_run_view(HbRun *run, int i)
 	HbTrialView *view = &run->state.trials[i];
 	const double *params = run->params[i];
 	int batch = hb_family_param_index(run->family, "batch_size");
+	HbProblem dense = run->problem;
 
+	dense.row_values = 0;
 	view->number = row->number;
 	view->bracket_index = hb_bracket_index(&run->plan, row->bracket);
 	view->rung = row->rung;
@@ -109,6 +111,7 @@ hb_run_view(HbRun *run, int i)
 	view->started = row->begun && row->rung < 0 && view->state == HB_TRIAL_WAITING;
 	view->batch_size = batch >= 0 ? (int64) params[batch] : 1;
 	view->cost = run->family->cost(run->family, &run->problem, params);
+	view->size = run->family->cost(run->family, &dense, params);
 	run->stored[i] = view->state == HB_TRIAL_WAITING && !run->from_scratch ? row->resource : 0;
 	hb_run_check_view(run, view);
 }

@@ -59,17 +59,20 @@ cohort_end(const HbTrialView *const *trials, int start, int n)
 	return end;
 }
 
-/* So many that each may have about share; where that is more than most, each is cut again into equal parts. */
+/* So many that each may have about share; where that is larger than most, each is cut again into equal parts. */
 static int
 count_parts(const HbTrialView *const *trials, int n, double share, double most)
 {
-	double cost = 0;
+	double cost = 0, size = 0;
 	double parts;
 
 	for (int i = 0; i < n; i++)
+	{
 		cost += trials[i]->cost;
+		size += trials[i]->size;
+	}
 	parts = fmax(1, ceil(cost / share - 1e-6));
-	parts *= fmax(1, ceil(cost / (parts * most) - 1e-6));
+	parts *= fmax(1, ceil(size / (parts * most) - 1e-6));
 	return parts >= 1 && parts < n ? (int) parts : n;
 }
 

@@ -83,8 +83,9 @@ synthetic_dataset(uint32_t rows, uint32_t inputs, uint32_t classes, uint64_t see
 {
 	unsigned char *base = synthetic_base(rows, 1, inputs, inputs * 4, classes);
 	HbDatasetHeader *header = (HbDatasetHeader *) base;
-	float *x = (float *) (base + header->records_offset), score[32];
-	float *rule = malloc((classes + 1) * inputs * sizeof(float));
+	float *x = (float *) (base + header->records_offset);
+	float *score = malloc((classes + 1) * sizeof(float)),
+		  *rule = malloc((classes + 1) * inputs * sizeof(float));
 
 	*(HbColumn *) (base + header->columns_offset) = (HbColumn){
 		.kind = HB_COLUMN_FLOATS, .length = (int32_t) inputs, .input_width = inputs, .scale = 1};
@@ -102,6 +103,7 @@ synthetic_dataset(uint32_t rows, uint32_t inputs, uint32_t classes, uint64_t see
 		synthetic_target(base, i, score);
 	}
 	free(rule);
+	free(score);
 	return synthetic_open(base);
 }
 
@@ -118,7 +120,8 @@ synthetic_categories(uint32_t rows, uint32_t categories, uint32_t levels, uint32
 	unsigned char *base = synthetic_base(rows, categories + 1, inputs, bytes, classes);
 	HbDatasetHeader *header = (HbDatasetHeader *) base;
 	HbColumn *columns = (HbColumn *) (base + header->columns_offset);
-	float *rule = malloc(classes * inputs * sizeof(float)), score[32];
+	float *rule = malloc(classes * inputs * sizeof(float));
+	float *score = malloc((classes + 1) * sizeof(float));
 	uint32_t at = 2;
 
 	columns[0] = (HbColumn){.kind = HB_COLUMN_FLOAT,
@@ -162,6 +165,7 @@ synthetic_categories(uint32_t rows, uint32_t categories, uint32_t levels, uint32
 		synthetic_target(base, i, score);
 	}
 	free(rule);
+	free(score);
 	return synthetic_open(base);
 }
 

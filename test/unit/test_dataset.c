@@ -230,6 +230,18 @@ category_input(const HbEncoder *encoder, uint16_t code)
 	return set;
 }
 
+/* Values of all records that differ between dense and sparse rows. */
+static int
+sparse_differences(const HbEncoder *encoder)
+{
+	static float dense[ROWS][128], sparse[ROWS][128];
+	HbDataset dataset = {.header = header, .records = (const unsigned char *) records};
+
+	hb_encode_rows(encoder, &dataset, order, ROWS, 0, dense[0], 128);
+	expand(encoder, &dataset, order, ROWS, 128, sparse[0]);
+	return unequal(dense[0], sparse[0], ROWS * 128);
+}
+
 static void
 test_categories(void)
 {
@@ -249,11 +261,13 @@ test_categories(void)
 	is_int(category_input(&mapped, 1), 4, "a level the model does not know is other");
 	is_int(category_input(&mapped, HB_CODE_NULL), 3, "NULL stays NULL");
 	is_int(category_input(&mapped, HB_CODE_OTHER), 4, "other stays other");
+	is_int(sparse_differences(&mapped), 0, "mapped levels of sparse rows are those of dense ones");
 	columns[2].null_input = 0;
 	is_int(category_input(&encoder, HB_CODE_NULL), -1, "NULL without an input is all zeros");
 	is_int(category_input(&encoder, HB_CODE_OTHER), 3, "other follows the levels then");
 	columns[2].other_input = 0;
 	is_int(category_input(&encoder, HB_CODE_OTHER), -1, "other without an input is all zeros");
+	is_int(sparse_differences(&encoder), 0, "and so it is in sparse rows");
 	build();
 }
 
@@ -318,6 +332,12 @@ test_refusals(void)
 	refused("an array beyond the record");
 	columns[2].levels = 1000;
 	refused("too many levels");
+	columns[4] = columns[2];
+	columns[4].levels = columns[4].null_input = columns[4].other_input = 0;
+	columns[4].input_width = 0;
+	columns[4].input_offset = columns[3].input_offset + columns[3].input_width;
+	header->inputs = columns[4].input_offset;
+	refused("a category without inputs");
 	columns[1].kind = 17;
 	refused("an unknown kind");
 	columns[0].record_offset = UINT32_MAX;

@@ -70,7 +70,7 @@ study_open(Study *study, const char *scheduler, HbPlanRequest request)
 			trial->rung = -1;
 			trial->loss = trial->tie_loss = NAN;
 			trial->batch_size = number % 3 ? 128 : 64;
-			trial->cost = 30 + number % 4 * 60;
+			trial->cost = trial->size = 30 + number % 4 * 60;
 		}
 }
 
@@ -483,6 +483,11 @@ test_chunks(void)
 	hb_cut_chunks(host, &study.state, &stage, 3, HUGE_VAL, &chunks, &nchunks, &status);
 	ok(nchunks == 3 && chunks[0].ntrials == 34 && chunks[2].ntrials == 33,
 	   "equal trials make equal chunks");
+	for (int i = 0; i < 100; i++)
+		study.state.trials[i].size = 1000;
+	hb_cut_chunks(host, &study.state, &stage, 2, 5000, &chunks, &nchunks, &status);
+	ok(nchunks == 20 && misplaced(&study.state, chunks, nchunks) == 0,
+	   "how large a chunk may be is asked of its size, not of its cost");
 	study.state.trials[99].cost = 100;
 	hb_cut_chunks(host, &study.state, &stage, 2, 1, &chunks, &nchunks, &status);
 	ok(chunks[0].ntrials == 1 && chunks[0].numbers[0] == 100 &&
