@@ -66,15 +66,22 @@ place_lines(HbCohort *cohort, HbMember *member)
 		cohort->contrast_lines += member->lines;
 }
 
+static HbProblem
+problem_of(const HbCohort *cohort)
+{
+	const HbDatasetHeader *header = cohort->context->dataset->header;
+
+	return (HbProblem){.task = (HbTask) header->task,
+					   .inputs = header->inputs,
+					   .outputs = header->outputs,
+					   .rows_train = header->rows_train,
+					   .row_values = (uint32_t) cohort->row_values};
+}
+
 static bool
 configure_members(const HbFamily *family, HbCohort *cohort, HbStatus *status)
 {
-	const HbDatasetHeader *header = cohort->context->dataset->header;
-	HbProblem problem = {.task = (HbTask) header->task,
-						 .inputs = header->inputs,
-						 .outputs = header->outputs,
-						 .rows_train = header->rows_train,
-						 .row_values = hb_sparse_row_values(&cohort->encoder)};
+	HbProblem problem = problem_of(cohort);
 
 	cohort->members = hb_arena_alloc(&cohort->arena, cohort->nmembers, sizeof(HbMember), status);
 	if (cohort->members == NULL)
@@ -93,7 +100,6 @@ configure_members(const HbFamily *family, HbCohort *cohort, HbStatus *status)
 			return hb_fail(status, HB_ERR_INTERNAL, "trials of one job have different batch sizes");
 		hb_network_lay_out(&member->network, &member->training.shape);
 		place_lines(cohort, member);
-		member->cost = family->cost(family, &problem, member->trial->params);
 		member->best_loss = member->train_loss = member->validation_loss = NAN;
 	}
 	return true;
@@ -326,6 +332,15 @@ choose_sparse(HbCohort *cohort)
 		cohort->row_values = values;
 }
 
+static void
+set_costs(const HbFamily *family, HbCohort *cohort)
+{
+	HbProblem problem = problem_of(cohort);
+
+	for (int i = 0; i < cohort->nmembers; i++)
+		cohort->members[i].cost = family->cost(family, &problem, cohort->members[i].trial->params);
+}
+
 bool
 hb_cohort_open(const HbFamily *family, const HbTrainContext *context, const HbJob *job,
 			   HbCohort *cohort, HbStatus *status)
@@ -355,6 +370,7 @@ hb_cohort_open(const HbFamily *family, const HbTrainContext *context, const HbJo
 	if (cohort->batch_size > cohort->rows_train)
 		cohort->batch_size = cohort->rows_train;
 	choose_sparse(cohort);
+	set_costs(family, cohort);
 	return start_members(cohort, status) && alloc_buffers(cohort, status);
 }
 

@@ -61,8 +61,11 @@ hb_network_configure(const HbFamily *family, const HbProblem *problem, const dou
  */
 #define UNIT_COST 150.0
 #define UPDATE_COST 60.0
-#define SPARSE_COST                                                                                \
-	4.0 /* a value of a sparse row in inputs of a dense one, about where all providers take either */
+/*
+ * A value of a sparse row in inputs of a dense one.  A supervisor does not know whether its trainers' provider keeps rows
+ * sparse (HbProvider.sparse_from) and takes it that they do.
+ */
+#define SPARSE_COST 4.0
 
 /* Two operations a weight forward and two for its gradient; below the first layer two more to propagate. */
 double

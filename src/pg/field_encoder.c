@@ -257,7 +257,7 @@ get_column(JsonbContainer *object, HbFieldColumn *field)
 	column->length = get_integer(object, "length", 1, array ? HB_MAX_INPUTS : 1);
 	column->record_offset = get_integer(object, "record_offset", 0, MAX_RECORD_BYTES);
 	column->input_offset = get_integer(object, "input_offset", 0, HB_MAX_INPUTS);
-	column->input_width = get_integer(object, "input_width", 0, HB_MAX_INPUTS);
+	column->input_width = get_integer(object, "input_width", 1, HB_MAX_INPUTS);
 	column->indicator = get_integer(object, "indicator", 0, 1);
 	column->null_input = get_integer(object, "null_input", 0, 1);
 	column->other_input = get_integer(object, "other_input", 0, 1);

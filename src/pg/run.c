@@ -27,8 +27,8 @@
 #include "pg/locks.h"
 #include "pg/run.h"
 
-/* A weight takes four bytes and about four operations a sample: 16 MB of weights, and of each state. */
-#define HB_CHUNK_COST 16e6
+/* In units of HbTrialView.size.  A weight takes four bytes and about four operations a sample: 16 MB of weights, and of each state. */
+#define HB_CHUNK_SIZE 16e6
 #define HB_CHUNK_MEMORY                                                                            \
 	32 /* weights, states, and these again in jobs and results, which grow by doubling */
 #define HB_CHUNK_OPERATIONS 1e12   /* seconds, on a fast core */
@@ -290,17 +290,18 @@ hb_run_decide(HbRun *run, const HbStage *stage)
 }
 
 /*
- * About how large a chunk may be: the trainers' memory holds it several times, and results are recorded now and then where
- * a stage takes long.
+ * About how large and how dear a chunk may be: the trainers' memory holds it several times, and results are recorded now
+ * and then where a stage takes long.
  */
-static double
-hb_chunk_cost(const HbRun *run, const HbStage *stage)
+static HbChunkLimit
+hb_chunk_limit(const HbRun *run, const HbStage *stage)
 {
 	double samples = hb_train_passes(run, stage) * (double) run->problem.rows_train;
 	double operations = run->deadline != 0 ? HB_LIMITED_OPERATIONS : HB_CHUNK_OPERATIONS;
 	double memory = hb_guc_trainer_memory * 1024.0 / HB_CHUNK_MEMORY;
 
-	return Min(Min(HB_CHUNK_COST, memory), operations / Max(samples, 1.0));
+	return (HbChunkLimit){.size = Min(HB_CHUNK_SIZE, memory),
+						  .cost = operations / Max(samples, 1.0)};
 }
 
 /* Those of the stage that are not recorded yet: all of them, but after a restart. */
@@ -331,7 +332,7 @@ hb_run_stage(HbRun *run)
 
 	hb_status_init(&status);
 	if (!hb_cut_chunks(&hb_host_pg, &run->state, &left, run->study->trainers,
-					   hb_chunk_cost(run, &left), &chunks, &nchunks, &status))
+					   hb_chunk_limit(run, &left), &chunks, &nchunks, &status))
 		hb_raise(&status);
 	/* a work that fails is cut again, until each trial is one */
 	works = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(HbWork) * Max(left.ntrials, 1));

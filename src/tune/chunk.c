@@ -59,9 +59,9 @@ cohort_end(const HbTrialView *const *trials, int start, int n)
 	return end;
 }
 
-/* So many that each may have about share; where that is larger than most, each is cut again into equal parts. */
+/* So many that each may have about share; where that is beyond the limit, each is cut again into equal parts. */
 static int
-count_parts(const HbTrialView *const *trials, int n, double share, double most)
+count_parts(const HbTrialView *const *trials, int n, double share, HbChunkLimit limit)
 {
 	double cost = 0, size = 0;
 	double parts;
@@ -72,7 +72,7 @@ count_parts(const HbTrialView *const *trials, int n, double share, double most)
 		size += trials[i]->size;
 	}
 	parts = fmax(1, ceil(cost / share - 1e-6));
-	parts *= fmax(1, ceil(size / (parts * most) - 1e-6));
+	parts *= fmax(1, ceil(fmax(size / limit.size, cost / limit.cost) / parts - 1e-6));
 	return parts >= 1 && parts < n ? (int) parts : n;
 }
 
@@ -144,7 +144,7 @@ chunk_share(const HbTrialView *const *trials, int n, int trainers)
 
 bool
 hb_cut_chunks(const HbHost *host, const HbStudyState *state, const HbStage *stage, int trainers,
-			  double most, HbChunk **chunks, int *nchunks, HbStatus *status)
+			  HbChunkLimit limit, HbChunk **chunks, int *nchunks, HbStatus *status)
 {
 	int n = stage->ntrials;
 	const HbTrialView **trials = hb_alloc(host, n * sizeof(*trials));
@@ -168,7 +168,7 @@ hb_cut_chunks(const HbHost *host, const HbStudyState *state, const HbStage *stag
 	for (int start = 0; start < n;)
 	{
 		int end = cohort_end(trials, start, n);
-		int parts = count_parts(trials + start, end - start, share, most);
+		int parts = count_parts(trials + start, end - start, share, limit);
 
 		fill_chunks(trials + start, end - start, cut + count, parts, numbers + start, part,
 					part + n);

@@ -174,13 +174,21 @@ typedef struct HbChunk
 	double cost;
 } HbChunk;
 
+/* What a chunk may have of its trials' size and of their cost. */
+typedef struct HbChunkLimit
+{
+	double size;
+	double cost;
+} HbChunkLimit;
+
 /*
  * Cuts a stage into chunks for so many trainers: trials of one batch size, ascending, together about as dear
- * as a trainer's share of the stage, or as most (in units of HbTrialView.cost) where that is less.  Dearest chunk first.
+ * as a trainer's share of the stage, or as near to the limit as that is below it: chunks are alike by cost, their sizes
+ * may differ.  Dearest chunk first.
  */
 extern bool
 hb_cut_chunks(const HbHost *host, const HbStudyState *state, const HbStage *stage, int trainers,
-			  double most, HbChunk **chunks, int *nchunks, HbStatus *status);
+			  HbChunkLimit limit, HbChunk **chunks, int *nchunks, HbStatus *status);
 
 /* For qsort() and bsearch() of trials' numbers, as a chunk's are ordered. */
 extern int hb_compare_numbers(const void *a, const void *b);

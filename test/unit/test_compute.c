@@ -259,7 +259,9 @@ check_sparse_product(const HbProvider *provider, size_t m, size_t k, size_t n, b
 {
 	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD, row = columns + HB_PAD;
 	float *x = random_floats(m * k), *a = random_floats((gradient ? m : k) * row);
-	float *bias = random_floats(columns), *c = random_floats((gradient ? k : m) * row);
+	size_t rows = gradient ? k : m;
+	float *bias = random_floats(columns), *c = random_floats(rows * row);
+	float *before = malloc(rows * row * sizeof(float));
 	HbSparse sparse = random_sparse(m, k, x);
 	HbSparseProduct p = {.x = &sparse,
 						 .m = m,
@@ -271,8 +273,12 @@ check_sparse_product(const HbProvider *provider, size_t m, size_t k, size_t n, b
 						 .c = c,
 						 .c_row = row};
 
+	memcpy(before, c, rows * row * sizeof(float));
 	(gradient ? provider->sparse_gradient : provider->sparse_product)(&p);
 	*wrong += sparse_wrong(&p, x, n, gradient);
+	for (size_t i = 0; i < rows; i++)
+		*wrong +=
+			memcmp(c + i * row + columns, before + i * row + columns, HB_PAD * sizeof(float)) != 0;
 	*apart +=
 		sparse_apart(provider, provider->reduced ? provider->narrow : provider, x, gradient, p);
 	free(sparse.begin);
@@ -282,6 +288,7 @@ check_sparse_product(const HbProvider *provider, size_t m, size_t k, size_t n, b
 	free(a);
 	free(bias);
 	free(c);
+	free(before);
 }
 
 static void

@@ -29,7 +29,7 @@ tick(void *context)
 	return true;
 }
 
-/* Trials that differ in everything but the batch size; of networks one is wider than most groups. */
+/* Trials that differ in everything but the batch size; with large batches one network is wider than most groups. */
 static void
 varied_trials_of(const HbFamily *family, const HbDataset *dataset, double batch, HbJobTrial *trials)
 {
@@ -115,6 +115,25 @@ same_results(const HbJobResult *a, const HbJobResult *b)
 	return same;
 }
 
+/* Whether the trials' mini-batches are kept sparse. */
+static bool
+is_sparse(const HbFamily *family, const HbProvider *provider, const HbDataset *dataset,
+		  HbJobTrial *trials)
+{
+	HbTrainContext context = {.host = &hb_host_malloc, .provider = provider, .dataset = dataset};
+	HbJob job = {.metric = HB_METRIC_ERROR, .max_resource = 1, .ntrials = TRIALS, .trials = trials};
+	HbCohort cohort;
+	HbStatus status;
+	bool sparse;
+
+	hb_status_init(&status);
+	if (dataset->header->task == HB_TASK_REGRESSION)
+		job.metric = HB_METRIC_RMSE;
+	sparse = hb_cohort_open(family, &context, &job, &cohort, &status) && cohort.row_values > 0;
+	hb_arena_free(&cohort.arena);
+	return sparse;
+}
+
 static void
 check_reproducible(const HbFamily *family, const HbProvider *provider, HbDataset dataset,
 				   const char *what)
@@ -157,25 +176,6 @@ check_reproducible(const HbFamily *family, const HbProvider *provider, HbDataset
 	synthetic_free(&dataset);
 }
 
-/* Whether the trials' mini-batches are kept sparse. */
-static bool
-is_sparse(const HbFamily *family, const HbProvider *provider, const HbDataset *dataset,
-		  HbJobTrial *trials)
-{
-	HbTrainContext context = {.host = &hb_host_malloc, .provider = provider, .dataset = dataset};
-	HbJob job = {.metric = HB_METRIC_ERROR, .max_resource = 1, .ntrials = TRIALS, .trials = trials};
-	HbCohort cohort;
-	HbStatus status;
-	bool sparse;
-
-	hb_status_init(&status);
-	if (dataset->header->task == HB_TASK_REGRESSION)
-		job.metric = HB_METRIC_RMSE;
-	sparse = hb_cohort_open(family, &context, &job, &cohort, &status) && cohort.row_values > 0;
-	hb_arena_free(&cohort.arena);
-	return sparse;
-}
-
 static int
 near_results(const HbJobResult *a, const HbJobResult *b)
 {
@@ -208,9 +208,11 @@ check_sparse(const HbFamily *family, const HbProvider *provider, uint32_t classe
 	expanded = train(family, dense_only(provider), &dataset, trials, TRIALS, 0, epochs);
 	ok(is_sparse(family, provider, &dataset, trials) &&
 		   !is_sparse(family, dense_only(provider), &dataset, trials),
-	   "%s, %s, %u outputs: rows are kept sparse", provider->name, family->name, classes);
+	   "%s, %s, %u outputs, batch %g: rows are kept sparse", provider->name, family->name, classes,
+	   batch);
 	is_int(zeros.trials[0].outcome, rate > 1 ? HB_OUTCOME_DIVERGED : HB_OUTCOME_TRAINED,
-		   "with rate %g", rate);
+		   "%s, %s, %u outputs, batch %g: and the rate %g", provider->name, family->name, classes,
+		   batch, rate);
 	/* rmsprop makes steps of gradients that are nothing but rounding, if their mean square is no more */
 	if (provider->reduced && !narrow)
 		ok(near_results(&zeros, &expanded) >= TRIALS - 1,
@@ -396,6 +398,13 @@ check_resolve(void)
 	ok(hb_network_cost(mlp, &problem, params) > cost, "more units cost more");
 	params[hb_family_param_index(mlp, "units")] /= 2;
 	ok(isnan(params[hb_family_param_index(mlp, "beta1")]), "beta1 is inactive without adam");
+	cost = hb_network_cost(mlp, &problem, params);
+	problem.row_values = 2;
+	is_near(cost - hb_network_cost(mlp, &problem, params), 4 * 50 * (10 - 4 * 2), 1e-9,
+			"a value of a sparse row costs as much as four inputs");
+	problem.row_values = 10;
+	ok(hb_network_cost(mlp, &problem, params) == cost, "and never more than a dense row");
+	problem.row_values = 0;
 	hb_json_set(host, config, "lrr", hb_json_number(host, 1));
 	ok(!hb_family_resolve(mlp, &problem, config, params, &status), "an unknown name is refused");
 	is_str(status.message, "unrecognized search space parameter \"lrr\"",

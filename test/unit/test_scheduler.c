@@ -7,6 +7,7 @@
 #include "tune/scheduler.h"
 
 static const HbHost *host = &hb_host_malloc;
+static const HbChunkLimit no_limit = {HUGE_VAL, HUGE_VAL};
 
 enum
 {
@@ -130,7 +131,7 @@ cut_left(const Study *study, const HbStage *stage, HbChunk **chunks, int *nchunk
 	for (int i = 0; i < stage->ntrials; i++)
 		if (!is_recorded(&study->state.trials[stage->numbers[i] - 1], stage))
 			left.numbers[left.ntrials++] = stage->numbers[i];
-	return hb_cut_chunks(host, &study->state, &left, study->trainers, HUGE_VAL, chunks, nchunks,
+	return hb_cut_chunks(host, &study->state, &left, study->trainers, no_limit, chunks, nchunks,
 						 status);
 }
 
@@ -452,7 +453,7 @@ test_chunks(void)
 	study.scheduler->next(host, &study.state, &stage, &status);
 	for (int trainers = 1; trainers <= 16; trainers *= 4)
 	{
-		hb_cut_chunks(host, &study.state, &stage, trainers, HUGE_VAL, &chunks, &nchunks, &status);
+		hb_cut_chunks(host, &study.state, &stage, trainers, no_limit, &chunks, &nchunks, &status);
 		is_int(
 			misplaced(&study.state, chunks, nchunks), 0,
 			"%d trainers: every trial is in one chunk, of its batch size, by number; dearest chunk "
@@ -467,45 +468,48 @@ test_chunks(void)
 	}
 	for (int trainers = 1; trainers <= 16; trainers *= 2)
 	{
-		hb_cut_chunks(host, &study.state, &stage, trainers, HUGE_VAL, &chunks, &nchunks, &status);
+		hb_cut_chunks(host, &study.state, &stage, trainers, no_limit, &chunks, &nchunks, &status);
 		ok(nchunks == trainers && misplaced(&study.state, chunks, nchunks) == 0 &&
 			   chunks[0].cost <= total / trainers * 4 / 3 + dearest / 3,
 		   "%d trainers: one batch size makes a chunk for each, even as Graham's bound has it",
 		   trainers);
 	}
-	hb_cut_chunks(host, &study.state, &stage, 2, total / 5, &chunks, &nchunks, &status);
+	hb_cut_chunks(host, &study.state, &stage, 2, (HbChunkLimit){HUGE_VAL, total / 5}, &chunks,
+				  &nchunks, &status);
 	ok(nchunks == 6 && misplaced(&study.state, chunks, nchunks) == 0 &&
 		   chunks[5].cost > 0.1 * total,
 	   "what is too dear is cut again, for both trainers alike");
 
 	for (int i = 0; i < 100; i++)
 		study.state.trials[i].cost = 0.1;
-	hb_cut_chunks(host, &study.state, &stage, 3, HUGE_VAL, &chunks, &nchunks, &status);
+	hb_cut_chunks(host, &study.state, &stage, 3, no_limit, &chunks, &nchunks, &status);
 	ok(nchunks == 3 && chunks[0].ntrials == 34 && chunks[2].ntrials == 33,
 	   "equal trials make equal chunks");
 	for (int i = 0; i < 100; i++)
 		study.state.trials[i].size = 1000;
-	hb_cut_chunks(host, &study.state, &stage, 2, 5000, &chunks, &nchunks, &status);
+	hb_cut_chunks(host, &study.state, &stage, 2, (HbChunkLimit){5000, HUGE_VAL}, &chunks, &nchunks,
+				  &status);
 	ok(nchunks == 20 && misplaced(&study.state, chunks, nchunks) == 0,
-	   "how large a chunk may be is asked of its size, not of its cost");
+	   "what is too large is cut again, whatever it costs");
 	study.state.trials[99].cost = 100;
-	hb_cut_chunks(host, &study.state, &stage, 2, 1, &chunks, &nchunks, &status);
+	hb_cut_chunks(host, &study.state, &stage, 2, (HbChunkLimit){HUGE_VAL, 1}, &chunks, &nchunks,
+				  &status);
 	ok(chunks[0].ntrials == 1 && chunks[0].numbers[0] == 100 &&
 		   misplaced(&study.state, chunks, nchunks) == 0,
 	   "a trial dearer than a chunk is one of its own");
 	study.state.trials[99].cost = 0.1;
 	for (int i = 0; i < 100; i++)
 		study.state.trials[i].batch_size = i < 80 ? 128 : 64;
-	hb_cut_chunks(host, &study.state, &stage, 2, HUGE_VAL, &chunks, &nchunks, &status);
+	hb_cut_chunks(host, &study.state, &stage, 2, no_limit, &chunks, &nchunks, &status);
 	for (int c = 0; c < nchunks; c += 2)
 		first += chunks[c].cost;
 	ok(nchunks == 9 && misplaced(&study.state, chunks, nchunks) == 0 && fabs(first - 5) < 1.25,
 	   "two batch sizes make smaller chunks, which two trainers can even out");
 	stage.ntrials = 2;
-	hb_cut_chunks(host, &study.state, &stage, 8, HUGE_VAL, &chunks, &nchunks, &status);
+	hb_cut_chunks(host, &study.state, &stage, 8, no_limit, &chunks, &nchunks, &status);
 	ok(nchunks == 2, "a late stage has a chunk for every trial");
 	stage.ntrials = 0;
-	ok(hb_cut_chunks(host, &study.state, &stage, 2, HUGE_VAL, &chunks, &nchunks, &status) &&
+	ok(hb_cut_chunks(host, &study.state, &stage, 2, no_limit, &chunks, &nchunks, &status) &&
 		   nchunks == 0,
 	   "nothing to cut");
 	study_close(&study);
