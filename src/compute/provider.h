@@ -180,7 +180,7 @@ typedef struct HbProvider
 	bool reduced; /* product() loses up to 2^-15 of a term, not 2^-24 */
 	/*
 	 * mini-batches are kept sparse where rows have so many inputs for each value that sparse ones hold, since they train
-	 * faster then, as measured with batches of 8 to 128 rows; 0: never
+	 * faster then, as measured with batches of 16 rows and more; 0: never
 	 */
 	size_t sparse_from;
 	/*
