@@ -16,7 +16,7 @@
 size_t
 hb_stride(size_t n)
 {
-	size_t padded = (n + HB_PAD - 1) / HB_PAD * HB_PAD;
+	size_t padded = hb_padded(n);
 
 	return padded % 256 == 0 ? padded + HB_PAD : padded;
 }
@@ -25,7 +25,7 @@ hb_stride(size_t n)
 static size_t
 panel_width(const HbProvider *provider, size_t n)
 {
-	return provider->panel ? provider->panel : (n + HB_PAD - 1) / HB_PAD * HB_PAD;
+	return provider->panel ? provider->panel : hb_padded(n);
 }
 
 static size_t

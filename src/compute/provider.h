@@ -252,6 +252,13 @@ extern const HbProvider *hb_provider_for_layer(const HbProvider *provider, size_
 
 extern const char *hb_provider_kernel_name(const HbProvider *provider);
 
+/* Up to a multiple of HB_PAD. */
+static inline size_t
+hb_padded(size_t n)
+{
+	return (n + HB_PAD - 1) / HB_PAD * HB_PAD;
+}
+
 /* Row strides: a multiple of HB_PAD that is no multiple of 1 kB, so that rows do not share cache sets. */
 extern size_t hb_stride(size_t n);
 

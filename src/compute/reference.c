@@ -79,7 +79,7 @@ void
 hb_transpose_reference(const hb_real *from, size_t rows, size_t cols, size_t from_row, hb_real *to,
 					   size_t to_row)
 {
-	size_t padded = (rows + HB_PAD - 1) / HB_PAD * HB_PAD;
+	size_t padded = hb_padded(rows);
 
 	for (size_t j = 0; j < cols; j++)
 	{

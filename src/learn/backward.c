@@ -40,7 +40,7 @@ update_weights(HbWorkspace *ws, HbLayer *layer, const hb_real *d, size_t n, cons
 	const HbProvider *provider = hb_provider_for_layer(ws->provider, layer->units);
 	bool turns = provider->turns;
 	size_t row = turns ? ws->ld : hb_stride(layer->inputs);
-	size_t columns = (layer->inputs + HB_PAD - 1) / HB_PAD * HB_PAD;
+	size_t columns = hb_padded(layer->inputs);
 
 	if (!turns)
 		provider->transpose(input, layer->inputs, n, ws->ld, ws->transposed, row);
@@ -83,7 +83,7 @@ propagate(HbWorkspace *ws, const HbNetwork *network, uint32_t l, size_t n, const
 		  const HbDropout *dropout, const hb_real *d, hb_real *below)
 {
 	const HbLayer *layer = &network->layer[l];
-	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD, ld = ws->ld;
+	size_t columns = hb_padded(n), ld = ws->ld;
 	const HbProvider *provider = hb_provider_for_layer(ws->provider, layer->units);
 	size_t step = provider->rows ? provider->rows : PROPAGATE_ROWS;
 	size_t rows = PROPAGATE_BYTES / (ld * sizeof(hb_real)) / step * step;

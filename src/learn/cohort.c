@@ -356,7 +356,7 @@ hb_cohort_open(const HbFamily *family, const HbTrainContext *context, const HbJo
 	cohort->task = (HbTask) header->task;
 	cohort->target_scale = cohort->task == HB_TASK_REGRESSION ? header->target_scale : 1.0;
 	cohort->inputs = header->inputs;
-	cohort->padded = (header->inputs + HB_PAD - 1) / HB_PAD * HB_PAD;
+	cohort->padded = hb_padded(header->inputs);
 	cohort->encoder = (HbEncoder){
 		.ncolumns = header->columns, .inputs = header->inputs, .columns = dataset->columns};
 	cohort->rows_train = header->rows_train;

@@ -21,12 +21,6 @@ group_biases(const HbCohort *cohort, const HbGroup *group)
 	return (group->baseline ? cohort->contrast_b : cohort->b) + group->line;
 }
 
-static size_t
-padded_lines(const HbGroup *group)
-{
-	return (group->lines + HB_PAD - 1) / HB_PAD * HB_PAD;
-}
-
 void
 hb_first_begin(const HbCohort *cohort, const HbGroup *group)
 {
@@ -43,7 +37,7 @@ sparse_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile, s
 	HbSparseProduct product = {.x = &tile->sparse[i],
 							   .m = tile->count[i],
 							   .k = cohort->inputs,
-							   .n = padded_lines(group),
+							   .n = hb_padded(group->lines),
 							   .a = cohort->lines_w,
 							   .a_row = stride,
 							   .bias = group_biases(cohort, group),
@@ -58,9 +52,8 @@ static void
 dense_layer(const HbCohort *cohort, const HbGroup *group, const HbTile *tile, size_t i, size_t ld,
 			hb_real *z0)
 {
-	size_t columns = (tile->count[i] + HB_PAD - 1) / HB_PAD * HB_PAD;
 	HbProduct product = {.m = group->lines,
-						 .n = columns,
+						 .n = hb_padded(tile->count[i]),
 						 .k = cohort->inputs,
 						 .a = group_weights(cohort, group),
 						 .a_row = cohort->stride,
@@ -90,7 +83,7 @@ sparse_layer_gradient(const HbCohort *cohort, const HbGroup *group, const hb_rea
 	HbSparseProduct product = {.x = &cohort->tile.sparse[i],
 							   .m = n,
 							   .k = cohort->padded,
-							   .n = padded_lines(group),
+							   .n = hb_padded(group->lines),
 							   .a = cohort->lines_z,
 							   .a_row = stride,
 							   .c = cohort->lines_g,

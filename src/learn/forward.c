@@ -151,7 +151,7 @@ hb_real *
 hb_forward(HbWorkspace *ws, const HbNetwork *network, size_t n, hb_real *z0,
 		   const HbDropout *dropout, HbPass *pass)
 {
-	size_t columns = (n + HB_PAD - 1) / HB_PAD * HB_PAD;
+	size_t columns = hb_padded(n);
 
 	pass->z[0] = z0;
 	for (uint32_t l = 1; l < network->shape.layers; l++)

@@ -42,7 +42,7 @@ allocate_rows(HbModel *model, HbStatus *status)
 		const HbLayer *layer = &model->network.layer[l];
 		HbRowLayer *row = &model->row[l];
 
-		row->units = (layer->units + HB_PAD - 1) / HB_PAD * HB_PAD;
+		row->units = hb_padded(layer->units);
 		row->bias = hb_arena_alloc(&model->arena, row->units, sizeof(hb_real), status);
 		row->w = NULL;
 		if (row->bias == NULL)
@@ -77,7 +77,7 @@ allocate_model(const HbHost *host, const HbCheckpoint *checkpoint, HbStatus *sta
 {
 	HbModel *model = hb_alloc(host, sizeof(HbModel));
 	const HbShape *shape = &checkpoint->shape;
-	size_t padded = (shape->inputs + HB_PAD - 1) / HB_PAD * HB_PAD;
+	size_t padded = hb_padded(shape->inputs);
 	HbArena *arena;
 
 	if (model == NULL)
@@ -159,7 +159,7 @@ layer_of_row(const HbModel *model, uint32_t l, const hb_real *x, hb_real *z)
 {
 	const HbLayer *layer = &model->network.layer[l];
 	const HbRowLayer *row = &model->row[l];
-	size_t padded = (layer->inputs + HB_PAD - 1) / HB_PAD * HB_PAD;
+	size_t padded = hb_padded(layer->inputs);
 
 	if (row->w != NULL)
 		model->kernels->product(x, layer->inputs, row->w, row->units, row->bias, z, row->units);
@@ -201,11 +201,11 @@ predict_batch(const HbModel *model, const float *inputs, size_t n, size_t stride
 {
 	const HbLayer *layer = &model->network.layer[0];
 	HbWorkspace *ws = model->workspace;
-	size_t padded = (layer->inputs + HB_PAD - 1) / HB_PAD * HB_PAD;
+	size_t padded = hb_padded(layer->inputs);
 	HbPass pass;
 	hb_real *z;
 	HbProduct product = {.m = layer->units,
-						 .n = (n + HB_PAD - 1) / HB_PAD * HB_PAD,
+						 .n = hb_padded(n),
 						 .k = layer->inputs,
 						 .a = layer->w,
 						 .a_row = layer->stride,

@@ -27,7 +27,10 @@
 #include "pg/locks.h"
 #include "pg/run.h"
 
-/* In units of HbTrialView.size.  A weight takes four bytes and about four operations a sample: 16 MB of weights, and of each state. */
+/*
+ * In units of HbTrialView.size.  A weight takes four bytes and about four operations a sample: 16 MB of weights, and of
+ * each state.
+ */
 #define HB_CHUNK_SIZE 16e6
 #define HB_CHUNK_MEMORY                                                                            \
 	32 /* weights, states, and these again in jobs and results, which grow by doubling */

@@ -49,8 +49,8 @@ typedef struct HbTrialView
 	bool evaluated;  /* result of the current rung is in, promotion not decided */
 	int64_t batch_size;
 	double cost; /* of training on one sample, in floating-point operations */
-	double
-		size; /* of its weights and state, in the same: the cost where all inputs of a row are multiplied */
+	/* of its weights and state, in the same: the cost where all inputs of a row are multiplied */
+	double size;
 	/*
 	 * Asynchronous schedulers only: handed out since its last evaluation.  next() sets it; whoever records the result
 	 * clears it.  A trial that is started and waits (its worker was lost) is handed out again, before all others and
