@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw($patience new_cluster install_hyperband load_table error_of wait_for state_of supervisor_of trainers_of
-  alive cpu_ticks history tune wait_study training_study big_space);
+  alive cpu_ticks history tune wait_study training_study kill_at_work big_space);
 
 my $data = $ENV{HYPERBAND_DATA} || 'test/data';
 
@@ -186,6 +186,33 @@ sub training_study
 		  . $node->safe_psql('postgres', "SELECT row_to_json(s) FROM hyperband.study s WHERE study_id = $study"))
 	  unless $there;
 	return $study;
+}
+
+# kill_at_work(NODE, STUDY): kills a trainer, and another, until one of them had work, which then begins again.  Between
+# two stages a trainer may have none.  True where that is on record: trials were started more often than there are results
+# and trials that run.
+sub kill_at_work
+{
+	my ($node, $study) = @_;
+	my $again = sub {
+		return $node->safe_psql('postgres', <<"SQL") eq 't';
+SELECT sum(attempt) - count(*) FILTER (WHERE state = 'running') > (SELECT count(*) FROM hyperband.evaluation WHERE study_id = $study)
+  FROM hyperband.trial WHERE study_id = $study
+SQL
+	};
+	while (state_of($node, $study) eq 'running')
+	{
+		my ($trainer) = trainers_of($node) or next;
+		kill 'KILL', $trainer;
+		ok(wait_for(sub { !alive($trainer) }, 5), 'the killed trainer is reaped');
+		my $end = time + 2;
+		while (time < $end)
+		{
+			return 1 if $again->();
+			sleep 0.02;
+		}
+	}
+	return $again->();
 }
 
 # history(NODE, STUDY): all that a study found out, floats bit for bit, as text that can be compared.
