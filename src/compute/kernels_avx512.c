@@ -104,7 +104,7 @@ avx512_transpose(const float *from, size_t rows, size_t cols, size_t from_row, f
 	}
 }
 
-/* What both providers below have in common. */
+/* What the providers below have in common. */
 #define ELEMENTWISE                                                                                \
 	.panel = HB_PANEL, .version = avx512_version, .sparse_product = sparse_product,                \
 	.sparse_gradient = sparse_gradient, .transpose = avx512_transpose, .row_sums = ew_row_sums,    \
@@ -124,6 +124,28 @@ const HbProvider hb_provider_avx512 = {
 };
 
 static bool
+bf16_available(void)
+{
+	return avx512_available() && hb_bf16_available();
+}
+
+const HbProvider hb_provider_bf16 = {
+	.name = "bf16",
+	.kernel = "avx512-bf16",
+	.description = "products of bfloat16 numbers by AVX-512 BF16, kernels for AVX-512",
+	.depth = HB_BF16_DEPTH,
+	.terms = HB_BF16_TERMS,
+	.turns = true,
+	.precision = HB_MEDIUM,
+	.sparse_from = 6, /* dense products are faster */
+	.narrow = &hb_provider_avx512,
+	.available = bf16_available,
+	.product = hb_bf16_product,
+	.pack = hb_bf16_pack,
+	ELEMENTWISE,
+};
+
+static bool
 amx_available(void)
 {
 	return avx512_available() && hb_amx_available();
@@ -137,7 +159,7 @@ const HbProvider hb_provider_amx = {
 	.rows = HB_AMX_ROWS,
 	.turns = true,
 	.sparse_from = 7, /* dense products are faster */
-	.reduced = true,
+	.precision = HB_HIGH,
 	.narrow = &hb_provider_avx512,
 	.available = amx_available,
 	.product = hb_amx_product,

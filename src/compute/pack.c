@@ -28,10 +28,13 @@ panel_width(const HbProvider *provider, size_t n)
 	return provider->panel ? provider->panel : hb_padded(n);
 }
 
+/* Elements that k terms of a column take. */
 static size_t
 packed_depth(const HbProvider *provider, size_t k)
 {
-	return provider->depth ? (k + provider->depth - 1) / provider->depth * provider->depth : k;
+	size_t depth = provider->depth ? provider->depth : 1, terms = provider->terms;
+
+	return (k + depth - 1) / depth * depth / (terms ? terms : 1);
 }
 
 size_t

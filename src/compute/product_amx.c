@@ -21,7 +21,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "compute/held.h"
 #include "compute/transpose_avx512.h"
+#include "compute/vector_avx512.h"
 
 #define LINES 16
 #define TERMS 32
@@ -58,12 +60,6 @@ split_pairs(__m512 x0, __m512 x1, __m512i *high, __m512i *low)
 
 	*high = _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(h0, 16), h1);
 	*low = _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(l0, 16), l1);
-}
-
-static inline __mmask16
-first_of(size_t n)
-{
-	return n < LINES ? (__mmask16) ((1u << n) - 1) : 0xffff;
 }
 
 /* Vector i is where vectors of n floats step apart begin, empty from count on. */
@@ -566,21 +562,7 @@ multiply_part(const Part *part)
 	}
 }
 
-/* The operand that static tiles hold whole, for products to come that have it again. */
-typedef struct Held
-{
-	const float *at;
-	size_t lines;
-	size_t terms;
-} Held;
-
-static Held held_left, held_right;
-
-static bool
-holds(const Held *held, const float *at, size_t lines, size_t terms)
-{
-	return held->at == at && held->lines == lines && held->terms == terms;
-}
+static HbHeld held_left, held_right;
 
 /* Rows of a part's columns: all at once where they are laid out as they come, else as many as are held. */
 static void
@@ -594,11 +576,11 @@ multiply_rows(const HbProduct *p, Part *part, bool hold)
 		size_t lines = at_most(p->m - i, most);
 		bool all = lines == p->m && terms == p->k;
 
-		if (hold && !(p->reuse_a == HB_AGAIN && holds(&held_left, p->a, p->m, p->k)))
+		if (hold && !hb_holds(&held_left, p->reuse_a, p->a, p->m, p->k))
 		{
 			lay_out(p->a + i * p->a_row + part->l * p->a_col, p->a_row, p->a_col, lines, terms,
 					false, left_tiles);
-			held_left = (Held){all ? p->a : NULL, p->m, p->k};
+			held_left = (HbHeld){all ? p->a : NULL, p->m, p->k};
 		}
 		part->a = hold ? left_tiles : NULL;
 		part->i = i;
@@ -618,10 +600,10 @@ multiply_held(const HbProduct *p, Part *part)
 		size_t lines = at_most(p->n - j, most);
 		bool all = lines == p->n && terms == p->k;
 
-		if (!(p->reuse_b == HB_AGAIN && holds(&held_right, p->b, p->n, p->k)))
+		if (!hb_holds(&held_right, p->reuse_b, p->b, p->n, p->k))
 		{
 			lay_out_right(p, j, lines, part->l, terms, right_tiles);
-			held_right = (Held){all ? p->b : NULL, p->n, p->k};
+			held_right = (HbHeld){all ? p->b : NULL, p->n, p->k};
 		}
 		part->b = right_tiles;
 		part->b_line = part->depth * PAIR_BYTES;

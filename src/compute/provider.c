@@ -14,7 +14,7 @@ extern const HbProvider hb_provider_openblas __attribute__((weak));
 /* Fastest first, as measured: the hand-written kernels, then OpenBLAS. */
 const HbProvider *const hb_providers[] = {
 #ifdef HB_HAVE_X86_KERNELS
-	&hb_provider_amx,       &hb_provider_avx512, &hb_provider_avx2,
+	&hb_provider_amx,       &hb_provider_bf16, &hb_provider_avx512, &hb_provider_avx2,
 #endif
 #ifndef HB_REAL_DOUBLE
 	&hb_provider_openblas,
@@ -37,13 +37,28 @@ hb_provider_find(const char *name)
 }
 
 const HbProvider *
-hb_provider_best(bool float32)
+hb_provider_best(HbPrecision least)
 {
 	for (int i = 0; i < hb_nproviders; i++)
-		if (hb_providers[i] != NULL && !(float32 && hb_providers[i]->reduced) &&
+		if (hb_providers[i] != NULL && hb_providers[i]->precision <= least &&
 			hb_providers[i]->available())
 			return hb_providers[i];
 	return &hb_provider_reference;
+}
+
+const char *const hb_precision_names[HB_PRECISIONS] = {
+	[HB_HIGHEST] = "highest", [HB_HIGH] = "high", [HB_MEDIUM] = "medium"};
+
+bool
+hb_precision_find(const char *name, HbPrecision *precision)
+{
+	for (int i = 0; i < HB_PRECISIONS; i++)
+		if (strcmp(hb_precision_names[i], name) == 0)
+		{
+			*precision = (HbPrecision) i;
+			return true;
+		}
+	return false;
 }
 
 const HbProvider *

@@ -10,8 +10,8 @@
  * every operation vectorises over samples.  Strides and ld are multiples of HB_PAD; columns beyond
  * the real count hold values of no meaning that nothing ever sums up.
  *
- * Every provider but openblas adds up a product's terms in an order that depends on k alone (amx 32 at a time, the
- * others one by one, as sparse products do), so that an element's bits do not depend on the shape of the product it is
+ * Every provider but openblas adds up a product's terms in an order that depends on k alone (amx 32 at a time, bf16 two,
+ * the others one by one, as sparse products do), so that an element's bits do not depend on the shape of the product it is
  * computed in.
  */
 #ifndef HB_PROVIDER_H
@@ -103,6 +103,16 @@ typedef struct HbSparseProduct
 	size_t c_row;
 } HbSparseProduct;
 
+/* What products keep of a term; each level may lose more than the one before it. */
+typedef enum HbPrecision
+{
+	HB_HIGHEST, /* up to 2^-24 is lost: float32 throughout */
+	HB_HIGH,    /* 2^-15 */
+	HB_MEDIUM   /* 2^-8 */
+} HbPrecision;
+
+#define HB_PRECISIONS 3
+
 typedef enum HbActivation
 {
 	HB_RELU,
@@ -175,9 +185,10 @@ typedef struct HbProvider
 	const char *description;
 	size_t panel; /* width of packed panels that product() likes; 0: plain row-major matrices */
 	size_t depth; /* a packed matrix's k is rounded up to a multiple of this; 0: 1 */
+	size_t terms; /* of them are an element of a packed matrix; 0: 1 */
 	size_t rows;  /* a multiple of this many rows of C is what product() likes; 0: any */
 	bool turns;   /* product() takes a B that lies turned */
-	bool reduced; /* product() loses up to 2^-15 of a term, not 2^-24 */
+	HbPrecision precision; /* of product() */
 	/*
 	 * mini-batches are kept sparse where rows have so many inputs for each value that sparse ones hold, since they train
 	 * faster then, as measured with batches of 16 rows and more; 0: never
@@ -195,7 +206,7 @@ typedef struct HbProvider
 	void (*product)(const HbProduct *product);
 	/*
 	 * C[m][n] = bias[n] + X A[k][n], and C[k][n] = X^T A[m][n] without a bias: each the same bits as product's with a
-	 * dense X where A is finite, but where that is reduced.  NULL where sparse_from is 0
+	 * dense X where A is finite, but float32's throughout.  NULL where sparse_from is 0
 	 */
 	void (*sparse_product)(const HbSparseProduct *product);
 	void (*sparse_gradient)(const HbSparseProduct *product);
@@ -244,8 +255,14 @@ extern const HbProvider *hb_provider_find(const char *name);
 /* The fastest plain-C or hand-written one for this processor: no library behind it. */
 extern const HbProvider *hb_provider_kernels(void);
 
-/* The fastest of all that are linked in, or of those whose products are float32's throughout. */
-extern const HbProvider *hb_provider_best(bool float32);
+/* The fastest of those that are linked in and lose no more than this. */
+extern const HbProvider *hb_provider_best(HbPrecision least);
+
+/* "highest", "high", "medium", as PyTorch calls what is like them (set_float32_matmul_precision). */
+extern const char *const hb_precision_names[HB_PRECISIONS];
+
+/* False where no precision is called so. */
+extern bool hb_precision_find(const char *name, HbPrecision *precision);
 
 /* For the products of one layer of so many units. */
 extern const HbProvider *hb_provider_for_layer(const HbProvider *provider, size_t units);

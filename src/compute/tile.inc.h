@@ -8,7 +8,7 @@
  * multiply-add, wherever it lies and however the product is cut.
  *
  * The including file defines V, LANES, LOAD, STORE, BROADCAST (of a float in memory), FMA, ZERO,
- * TILE_ROWS (6 or 12).
+ * TILE_ROWS (6 or 12).  Where a float stands for a pair of smaller numbers (product_bf16.c), k counts pairs.
  */
 
 /* Rows come in threes (STEP): base, base + row, base + 2 row is all that x86 addressing needs. */
@@ -154,9 +154,12 @@ static const TileFunction tiles[TILE_ROWS + 1][3] = {
 #endif
 };
 
-/* Columns j..j+count of C (count: LANES or 2 LANES), terms l..l+k, over all rows in tiles of even height. */
+/*
+ * Columns j.. of C (as many as the vectors hold, one or two), terms l..l+k, over all rows in tiles of even height.
+ * resume: C holds what came before.
+ */
 static void
-product_column(const HbProduct *p, size_t j, size_t vectors, size_t l, size_t k)
+product_column(const HbProduct *p, size_t j, size_t vectors, size_t l, size_t k, bool resume)
 {
 	size_t ntiles = (p->m + TILE_ROWS - 1) / TILE_ROWS;
 	Tile t = {.k = k,
@@ -166,7 +169,7 @@ product_column(const HbProduct *p, size_t j, size_t vectors, size_t l, size_t k)
 			  .b_row = p->b_row,
 			  .c_row = p->c_row,
 			  .ahead_row = p->ahead_row,
-			  .resume = l > 0};
+			  .resume = resume};
 
 	for (size_t i = 0, left = ntiles; left > 0; left--)
 	{
@@ -182,20 +185,26 @@ product_column(const HbProduct *p, size_t j, size_t vectors, size_t l, size_t k)
 	}
 }
 
-/* Blocks of k keep a panel of B in the first-level cache while all rows of A pass by. */
+/* Blocks of k keep a panel of B in the first-level cache while all rows of A pass by; the last is no small one. */
 #define PRODUCT_BLOCK 256
 
-static void
+static size_t
+product_block(size_t left)
+{
+	return left < PRODUCT_BLOCK * 3 / 2 ? left : PRODUCT_BLOCK;
+}
+
+static inline void
 tile_product(const HbProduct *p)
 {
 	size_t l = 0;
 
 	do
 	{
-		size_t k = p->k - l < PRODUCT_BLOCK * 3 / 2 ? p->k - l : PRODUCT_BLOCK;
+		size_t k = product_block(p->k - l);
 
 		for (size_t j = 0; j < p->n; j += 2 * LANES)
-			product_column(p, j, p->n - j >= 2 * LANES ? 2 : 1, l, k);
+			product_column(p, j, p->n - j >= 2 * LANES ? 2 : 1, l, k, l > 0);
 		l += k;
 	} while (l < p->k);
 }

@@ -96,7 +96,15 @@ read_rounding(const char *key, const JsonbValue *value, HbOptions *options)
 static void
 read_precision(const char *key, const JsonbValue *value, HbOptions *options)
 {
-	options->precision_highest = choice_option(key, value, "high", "highest");
+	int i;
+
+	for (i = 0; i < HB_PRECISIONS; i++)
+		if (string_is(value, hb_precision_names[i]))
+		{
+			options->precision = (HbPrecision) i;
+			return;
+		}
+	invalid_option(key, "\"highest\", \"high\" or \"medium\"");
 }
 
 static void
@@ -295,6 +303,7 @@ hb_options_parse_for(Jsonb *jsonb, HbOptionsFor who, HbOptions *options)
 
 	memset(options, 0, sizeof(*options));
 	options->clip = 5.0;
+	options->precision = HB_HIGH;
 	if (jsonb == NULL)
 		return;
 	if (!JB_ROOT_IS_OBJECT(jsonb))

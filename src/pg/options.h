@@ -8,17 +8,19 @@
 
 #include "pg.h"
 
+#include "compute/provider.h"
+
 typedef struct HbOptions
 {
 	bool strict;
-	bool rounding_ceil;     /* {"rounding": "ceil"}; default "floor" */
-	bool precision_highest; /* {"precision": "highest"}; default "high" */
-	int64 max_rows;         /* 0: all */
-	double clip;            /* 5 */
-	int curve_points;       /* 0: the default rule of core/job.h */
-	int64 split_seed;       /* 0 */
-	double test;            /* 0: no test rows */
-	bool on_change_reload;  /* {"on_change": "reload"}; default "error" */
+	bool rounding_ceil;    /* {"rounding": "ceil"}; default "floor" */
+	HbPrecision precision; /* {"precision": "high"} */
+	int64 max_rows;        /* 0: all */
+	double clip;           /* 5 */
+	int curve_points;      /* 0: the default rule of core/job.h */
+	int64 split_seed;      /* 0 */
+	double test;           /* 0: no test rows */
+	bool on_change_reload; /* {"on_change": "reload"}; default "error" */
 	int64
 		lease;  /* microseconds that a worker has for each sign of life; 0: while it is connected */
 	int epochs; /* of each training where the resource is rows or folds; 0: the default */

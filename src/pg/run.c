@@ -264,7 +264,7 @@ hb_run_loaded(HbRun *run)
 	run->problem.rows_train = (uint64_t) data->rows_train;
 	run->spec.data_fd = data->fd;
 	run->spec.device = run->study->device ? run->study->device : hb_device_name(hb_guc_device);
-	run->spec.precision = run->options.precision_highest ? "highest" : "high";
+	run->spec.precision = hb_precision_names[run->options.precision];
 	run->spec.memory = (uint64) hb_guc_trainer_memory * 1024 + data->length;
 
 	hb_transaction_begin(&transaction);

@@ -46,7 +46,7 @@ typedef struct HbTrainerSpec
 {
 	int data_fd;           /* sealed memfd */
 	const char *device;    /* auto, cpu, cuda */
-	const char *precision; /* high, highest */
+	const char *precision; /* medium, high, highest */
 	uint64 memory;         /* RLIMIT_AS, bytes */
 } HbTrainerSpec;
 

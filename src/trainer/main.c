@@ -1,7 +1,7 @@
 /*
  * main.c - the trainer program: maps the data set, says HELLO, then trains what the supervisor asks
  *
- *   hyperband_trainer --device=auto|cpu|cuda [--precision=high|highest] [--rlimit-as=BYTES] [--provider=NAME]
+ *   hyperband_trainer --device=auto|cpu|cuda [--precision=medium|high|highest] [--rlimit-as=BYTES] [--provider=NAME]
  *
  * Descriptor 3 is the socket to the supervisor, 4 the sealed memfd with the data set.  The program holds
  * the data and the BLAS library, so that running out of memory or a crash there costs a retry and never the
@@ -106,16 +106,16 @@ static const HbProvider *
 choose_provider(const Arguments *arguments)
 {
 	const HbProvider *provider;
-	bool highest = strcmp(arguments->precision, "highest") == 0;
+	HbPrecision precision;
 
-	if (!highest && strcmp(arguments->precision, "high") != 0)
+	if (!hb_precision_find(arguments->precision, &precision))
 		leave(2, "unrecognized precision");
 	if (strcmp(arguments->device, "cuda") == 0)
 		leave(3, "this build has no CUDA provider");
 	if (strcmp(arguments->device, "auto") != 0 && strcmp(arguments->device, "cpu") != 0)
 		leave(2, "unrecognized device");
 	provider =
-		arguments->provider ? hb_provider_find(arguments->provider) : hb_provider_best(highest);
+		arguments->provider ? hb_provider_find(arguments->provider) : hb_provider_best(precision);
 	if (!provider)
 		leave(3, "no such provider on this machine");
 	return provider;

@@ -35,7 +35,7 @@ typedef struct Options
 	bool dense;                     /* zeros are multiplied, too */
 	int units, narrow; /* widths are spread from narrow to units where narrow is given */
 	int trials, epochs, batch, validation, alone, sgemm, profile, layers;
-	bool float32; /* products in float32 throughout */
+	HbPrecision precision;
 	double dropout;
 } Options;
 
@@ -422,7 +422,8 @@ parse(int argc, char **argv, Options *options)
 						 .epochs = 1,
 						 .batch = 128,
 						 .validation = 128,
-						 .optimizer = "momentum"};
+						 .optimizer = "momentum",
+						 .precision = HB_HIGH};
 	for (int i = 1; i + 1 < argc; i += 2)
 	{
 		const char *name = argv[i], *value = argv[i + 1];
@@ -445,7 +446,10 @@ parse(int argc, char **argv, Options *options)
 		else if (strcmp(name, "--units") == 0)
 			options->units = atoi(value);
 		else if (strcmp(name, "--precision") == 0)
-			options->float32 = strcmp(value, "highest") == 0;
+		{
+			if (!hb_precision_find(value, &options->precision))
+				stop("no such precision");
+		}
 		else if (strcmp(name, "--layers") == 0)
 			options->layers = atoi(value);
 		else if (strcmp(name, "--trials") == 0)
@@ -612,7 +616,7 @@ main(int argc, char **argv)
 	dataset = in_huge_pages(&dataset);
 	family = hb_family_find(options.units ? "mlp" : "linear");
 	provider =
-		options.provider ? hb_provider_find(options.provider) : hb_provider_best(options.float32);
+		options.provider ? hb_provider_find(options.provider) : hb_provider_best(options.precision);
 	if (provider == NULL)
 		stop("no such provider here");
 	if (options.dense)

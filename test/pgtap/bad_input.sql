@@ -101,7 +101,7 @@ SELECT rejects($$'good', 'y', options => '{"max_rows": "many"}'$$, '22023', NULL
 SELECT rejects($$'good', 'y', options => '{"clip": -1}'$$, '22023', NULL, 'clip < 0');
 SELECT rejects($$'good', 'y', options => '{"test": 1.5}'$$, '22023', NULL, 'test > 1');
 SELECT rejects($$'good', 'y', options => '{"strict": 1}'$$, '22023', NULL, 'strict not a boolean');
-SELECT rejects($$'good', 'y', options => '{"precision": "low"}'$$, '22023', 'option "precision" must be "high" or "highest"', 'unknown precision');
+SELECT rejects($$'good', 'y', options => '{"precision": "low"}'$$, '22023', 'option "precision" must be "highest", "high" or "medium"', 'unknown precision');
 SELECT rejects($$'good', 'y', options => '{"epochs": 5}'$$, '22023', 'option "epochs" cannot be used with resource "epochs"', 'epochs of epochs');
 SELECT rejects($$'good', 'y', resource => 'rows', options => '{"epochs": 0}'$$, '22023', NULL, 'no epochs');
 SELECT rejects($$'good', 'y', options => '{"warm_start": 0}'$$, '22023', NULL, 'a warm start from no study');

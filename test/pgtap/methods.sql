@@ -31,6 +31,7 @@ SELECT start('all', s, c, r, t, model => CASE c WHEN 'racing' THEN 'mlp' ELSE 'l
 	WHERE c <> 'racing' OR r = 'folds' \g /dev/null
 SELECT start('infinite', s, 'hyperband', 'epochs', t, NULL, 2, 40) FROM unnest(ARRAY['random', 'grid', 'sobol', 'tpe', 'gp']) s, unnest(ARRAY[1, 2]) t \g /dev/null
 SELECT start('precise', 'random', 'hyperband', options => '{"precision": "highest"}') \g /dev/null
+SELECT start('rounded', 'random', 'hyperband', options => '{"precision": "medium"}') \g /dev/null
 SELECT start('limited', 'tpe', 'hyperband', max_resource => NULL, eta => 2, time_limit => '8 s') \g /dev/null
 SELECT start('exhausted', 'grid', 'hyperband', space => '{"optimizer": ["nesterov", "adam"], "l2": {"type": "float", "low": 0.0001, "high": 0.01, "log": true, "grid": 3}, "learning_rate": 0.01}') \g /dev/null
 SELECT start('capped', 'grid', 'full', n_trials => 4, space => '{"optimizer": ["nesterov", "adam"], "l2": {"type": "float", "low": 0.0001, "high": 0.01, "log": true, "grid": 3}, "learning_rate": 0.01}') \g /dev/null
@@ -170,8 +171,12 @@ SELECT ok((SELECT count(*) FROM hyperband.trial a JOIN hyperband.trial b USING (
 SELECT throws_ok($$SELECT start('no', 'random', 'full', options => '{"warm_start": 123456789}')$$, '42704', 'study 123456789 does not exist', 'warm start from a study that is not there');
 SELECT throws_ok($$SELECT start('no', 'random', 'full', options => '{"warm_start": "best"}')$$, '22023', NULL, 'warm start from something else');
 
--- Precision: products in float32 throughout, on processors that have something faster, too.
-SELECT ok(versions ->> 'provider' <> 'amx', 'precision highest: computed by ' || (versions ->> 'provider')) FROM hyperband.study WHERE study_id = id('precise');
+-- Precision: products in float32 throughout, on processors that have something faster, too; of single bfloat16 numbers only where it is asked for.
+SELECT ok(versions ->> 'provider' <> 'bf16', 'precision high: computed by ' || (versions ->> 'provider')) FROM hyperband.study WHERE study_id = id('all', 'random', 'hyperband');
+SELECT ok((SELECT bool_and(abs(p.best_loss - h.best_loss) < 0.02) FROM hyperband.study p, hyperband.study h WHERE p.study_id = id('rounded') AND h.study_id = id('all', 'random', 'hyperband')), 'precision medium: the result is as good');
+SELECT is((SELECT count(*)::int FROM hyperband.trial a JOIN hyperband.trial b USING (number, config) WHERE a.study_id = id('rounded') AND b.study_id = id('all', 'random', 'hyperband')),
+	(SELECT count(*)::int FROM hyperband.trial WHERE study_id = id('rounded')), 'of the same configurations');
+SELECT ok(versions ->> 'provider' NOT IN ('amx', 'bf16'), 'precision highest: computed by ' || (versions ->> 'provider')) FROM hyperband.study WHERE study_id = id('precise');
 SELECT ok((SELECT bool_and(abs(p.best_loss - h.best_loss) < 0.02) FROM hyperband.study p, hyperband.study h WHERE p.study_id = id('precise') AND h.study_id = id('all', 'random', 'hyperband')), 'and the result is as good');
 
 -- What does not go together.

@@ -53,6 +53,20 @@ as_right(const HbProvider *provider, Packing packing, const float *x, size_t k, 
 	return packed;
 }
 
+/* A factor of a term as a product of this provider takes it: the nearest bfloat16 number, halves of the last place to even. */
+static double
+factor(const HbProvider *provider, float x)
+{
+	uint32_t bits;
+
+	if (provider->precision != HB_MEDIUM)
+		return x;
+	memcpy(&bits, &x, sizeof(bits));
+	bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+	memcpy(&x, &bits, sizeof(x));
+	return x;
+}
+
 /* How far C is from the plain sum, in the size of the terms' sum. */
 static double
 product_error(const HbProvider *provider, size_t m, size_t n, size_t k, bool transposed,
@@ -85,7 +99,8 @@ product_error(const HbProvider *provider, size_t m, size_t n, size_t k, bool tra
 			double sum = bias ? offset[i] : 0;
 
 			for (size_t l = 0; l < k; l++)
-				sum += (double) a[transposed ? l * lda + i : i * lda + l] * x[l * columns + j];
+				sum += factor(provider, a[transposed ? l * lda + i : i * lda + l]) *
+					   factor(provider, x[l * columns + j]);
 			worst = fmax(worst, fabs(sum - c[i * columns + j]) / sqrt((double) k));
 		}
 	free(a);
@@ -100,7 +115,7 @@ product_error(const HbProvider *provider, size_t m, size_t n, size_t k, bool tra
 static double
 product_tolerance(const HbProvider *provider)
 {
-	return strcmp(provider->name, "amx") == 0 ? 6e-5 : 1e-5;
+	return provider->precision == HB_HIGH ? 6e-5 : 1e-5;
 }
 
 static void
@@ -711,5 +726,16 @@ main(void)
 	}
 	ok(hb_provider_find("reference") != NULL && hb_provider_find("abacus") == NULL,
 	   "providers are found by name");
+	for (int level = HB_HIGHEST; level < HB_PRECISIONS; level++)
+	{
+		HbPrecision found;
+
+		ok(hb_provider_best((HbPrecision) level)->precision <= (HbPrecision) level,
+		   "precision %s: %s", hb_precision_names[level],
+		   hb_provider_best((HbPrecision) level)->name);
+		ok(hb_precision_find(hb_precision_names[level], &found) && (int) found == level,
+		   "precision %s is found by name", hb_precision_names[level]);
+	}
+	ok(!hb_precision_find("low", &(HbPrecision){HB_HIGH}), "another is not");
 	return tap_done();
 }

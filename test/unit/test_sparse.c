@@ -109,8 +109,8 @@ check_sparse_product(const HbProvider *provider, size_t m, size_t k, size_t n, b
 	for (size_t i = 0; i < rows; i++)
 		*wrong +=
 			memcmp(c + i * row + columns, before + i * row + columns, HB_PAD * sizeof(float)) != 0;
-	*apart +=
-		sparse_apart(provider, provider->reduced ? provider->narrow : provider, x, gradient, p);
+	*apart += sparse_apart(provider, provider->precision > HB_HIGHEST ? provider->narrow : provider,
+						   x, gradient, p);
 	free(sparse.begin);
 	free(sparse.column);
 	free(sparse.value);

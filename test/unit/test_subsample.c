@@ -25,7 +25,7 @@ weights(const HbFamily *family, const HbDataset *dataset, uint64_t rows, unsigne
 {
 	HbServer server = {.fd = -1, .dataset = dataset, .host = hb_host_malloc};
 	HbTrainContext context = {.host = &server.host,
-							  .provider = hb_provider_best(false),
+							  .provider = hb_provider_best(HB_HIGH),
 							  .dataset = dataset,
 							  .tick = quiet};
 	HbJobTrial trials[2] = {{.number = 1}, {.number = 2}};
