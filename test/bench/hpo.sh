@@ -7,7 +7,8 @@
 # the tables that it loads (schema real_shared); Fashion-MNIST comes from Debian's package dataset-fashion-mnist.  PYTHON
 # names an interpreter with numpy, psycopg, torch, optuna and scikit-learn; without one the peers are skipped.
 # Short: letter and 12,000 Fashion-MNIST images, R = 27, one seed.  full: adult, synthetic 100,000 x 30 and all 60,000
-# images, too, R = 27 and 81, seeds 1 to 5.  TASKS, MODELS, RS, SEEDS and PEERS choose otherwise.
+# images, too, R = 27 and 81, seeds 1 to 5.  TASKS, MODELS, RS, SEEDS, PEERS and PRECISIONS (of ours: "high medium") choose
+# otherwise.
 #
 # Ours: the default (Hyperband, random draws), Hyperband with tpe, one bracket of Successive Halving, and random search, so that
 # each peer has its like; and with Sobol points one bracket and ASHA, which were best of all on recorded curves (replay.sh).
@@ -28,7 +29,7 @@ if [ "${2:-short}" = full ]; then
 else
 	: "${TASKS=letter fashion_10k}" "${RS=27}" "${SEEDS=1}"
 fi
-: "${MODELS=linear mlp}" "${PEERS=halving optuna random}"
+: "${MODELS=linear mlp}" "${PEERS=halving optuna random}" "${PRECISIONS=high}"
 
 linear='"optimizer": ["nesterov", "adam"], "schedule": "constant", "batch_size": 128,
 	"l2": {"type": "float", "low": 1e-7, "high": 0.1, "log": true},
@@ -88,23 +89,24 @@ record()
 	note "$task $model R=$R seed $seed $1: $2 s wall, $3 s CPU, validation $4, test $5"
 }
 
-# ours METHOD "MORE ARGUMENTS"
+# ours METHOD "MORE ARGUMENTS": in the precision that is current.
 ours()
 {
-	local space target validation=0.2 test
-	! measured "$1" || return 0
+	local space target validation=0.2 test name=$1
+	[ "$precision" = high ] || name+=", $precision"
+	! measured "$name" || return 0
 	target=$(target_of "$task")
 	[ "$task" != fashion_10k ] || validation='1.0/6'
 	if [ "$model" = mlp ]; then space=$mlp; else space=$linear; fi
 	study "'hpo_bench.${task}_train', '$target', model => '$model', task => 'classification', search_space => '{$space}',
-		name => 'hpo bench', validation => $validation, max_resource => $R, seed => $seed, trainers => 2 $2"
+		name => 'hpo bench', validation => $validation, max_resource => $R, seed => $seed, trainers => 2, options => '{\"precision\": \"$precision\"}' $2"
 	test=$(sql -c "SELECT avg((hyperband_classify('hpo bench', t) <> $target::text)::int) FROM hpo_bench.${task}_test AS t")
 	busy
-	sql -c "INSERT INTO hpo_bench.busy VALUES ('$task', '$model', $R, $seed, '$1', $cohorts, $passes, $trainers_cpu, $trained, $late, $late_cpu)
+	sql -c "INSERT INTO hpo_bench.busy VALUES ('$task', '$model', $R, $seed, '$name', $cohorts, $passes, $trainers_cpu, $trained, $late, $late_cpu)
 		ON CONFLICT (task, model, r, seed, method) DO UPDATE SET (cohorts, passes, trainers_cpu, trained, late, late_cpu)
 			= (excluded.cohorts, excluded.passes, excluded.trainers_cpu, excluded.trained, excluded.late, excluded.late_cpu)"
 	[ -z "$busy_csv" ] || sql -c "\\copy hpo_bench.busy TO '$busy_csv' (FORMAT csv, HEADER)"
-	record "$1" "$wall" "$cpu" "$loss" "$test" "$(sql -c "SELECT count(*) FROM hyperband.trial WHERE study_id = $study")" \
+	record "$name" "$wall" "$cpu" "$loss" "$test" "$(sql -c "SELECT count(*) FROM hyperband.trial WHERE study_id = $study")" \
 		"$(sql -c "SELECT resource_spent FROM hyperband.study WHERE study_id = $study")"
 	forget "$study"
 	sql -c "SELECT hyperband_drop_model('hpo bench')" >/dev/null
@@ -119,12 +121,14 @@ for task in $TASKS; do
 		full=$(sql -c "SELECT trials FROM hyperband_plan($R, scheduler => 'full')")
 		for model in $MODELS; do
 			for seed in $SEEDS; do
-				ours 'hyperband' ""
-				ours 'hyperband, tpe' ", sampler => 'tpe'"
-				ours 'hyperband, halving' ", scheduler => 'halving', n_trials => $R"
-				ours 'hyperband, random search' ", scheduler => 'full', n_trials => $full"
-				ours 'hyperband, sobol, halving' ", sampler => 'sobol', scheduler => 'halving', n_trials => $R"
-				ours 'hyperband, sobol, asha' ", sampler => 'sobol', scheduler => 'asha'"
+				for precision in $PRECISIONS; do
+					ours 'hyperband' ""
+					ours 'hyperband, tpe' ", sampler => 'tpe'"
+					ours 'hyperband, halving' ", scheduler => 'halving', n_trials => $R"
+					ours 'hyperband, random search' ", scheduler => 'full', n_trials => $full"
+					ours 'hyperband, sobol, halving' ", sampler => 'sobol', scheduler => 'halving', n_trials => $R"
+					ours 'hyperband, sobol, asha' ", sampler => 'sobol', scheduler => 'asha'"
+				done
 				[ -z "$missing" ] || continue
 				for peer in $PEERS; do
 					n=$trials
