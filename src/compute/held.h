@@ -6,15 +6,15 @@
 
 #include "compute/provider.h"
 
-typedef struct HbHeld
+typedef struct HbHeldOperand
 {
 	const hb_real *at; /* NULL: none is held, or a part of one */
 	size_t lines;
 	size_t terms;
-} HbHeld;
+} HbHeldOperand;
 
 static inline bool
-hb_holds(const HbHeld *held, HbReuse reuse, const hb_real *at, size_t lines, size_t terms)
+hb_holds(const HbHeldOperand *held, HbReuse reuse, const hb_real *at, size_t lines, size_t terms)
 {
 	return reuse == HB_AGAIN && held->at == at && held->lines == lines && held->terms == terms;
 }

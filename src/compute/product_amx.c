@@ -562,7 +562,7 @@ multiply_part(const Part *part)
 	}
 }
 
-static HbHeld held_left, held_right;
+static HbHeldOperand held_left, held_right;
 
 /* Rows of a part's columns: all at once where they are laid out as they come, else as many as are held. */
 static void
@@ -580,7 +580,7 @@ multiply_rows(const HbProduct *p, Part *part, bool hold)
 		{
 			lay_out(p->a + i * p->a_row + part->l * p->a_col, p->a_row, p->a_col, lines, terms,
 					false, left_tiles);
-			held_left = (HbHeld){all ? p->a : NULL, p->m, p->k};
+			held_left = (HbHeldOperand){all ? p->a : NULL, p->m, p->k};
 		}
 		part->a = hold ? left_tiles : NULL;
 		part->i = i;
@@ -603,7 +603,7 @@ multiply_held(const HbProduct *p, Part *part)
 		if (!hb_holds(&held_right, p->reuse_b, p->b, p->n, p->k))
 		{
 			lay_out_right(p, j, lines, part->l, terms, right_tiles);
-			held_right = (HbHeld){all ? p->b : NULL, p->n, p->k};
+			held_right = (HbHeldOperand){all ? p->b : NULL, p->n, p->k};
 		}
 		part->b = right_tiles;
 		part->b_line = part->depth * PAIR_BYTES;

@@ -7,7 +7,7 @@
  *
  * The instruction that multiplies sixteen pairs by one and adds both products takes the time of one that multiplies
  * sixteen floats by one.  So once terms 2p and 2p + 1 of an operand are a pair, in the place of a float, the product is
- * tile.inc.h's, of half as many terms.  Their order is decided by k alone.
+ * tile.inc.h's, of half as many terms.  Their order is decided by k alone.  What rounds to infinity is infinite.
  */
 #include "compute/kernels.h"
 
@@ -24,12 +24,14 @@
 #include "compute/tile.inc.h"
 
 #define WIDTH HB_PANEL
+_Static_assert(HB_BF16_DEPTH % HB_PAD == 0,
+			   "inputs are padded when packed, and not when multiplied");
 
 /* Pairs of each operand laid out at a time, a quarter of a megabyte.  One thread of a process multiplies. */
 #define ROOM ((size_t) 64 << 10)
 static float left[ROOM] __attribute__((aligned(64)));
 static float right[ROOM] __attribute__((aligned(64)));
-static HbHeld held_left, held_right;
+static HbHeldOperand held_left, held_right;
 
 static size_t
 at_most(size_t n, size_t most)
@@ -187,7 +189,7 @@ take_left(const Part *part, size_t i, HbProduct *pairs)
 		lay_out_lines(from, p->a_row, pairs->m, part->terms, left, part->pairs);
 	else
 		lay_out_rows(from, p->a_col, pairs->m, part->terms, left, row);
-	held_left = (HbHeld){all ? p->a : NULL, p->m, p->k};
+	held_left = (HbHeldOperand){all ? p->a : NULL, p->m, p->k};
 }
 
 /* Panels of columns j.., so many, of B. */
@@ -200,7 +202,7 @@ take_right(const Part *part, size_t j, size_t columns)
 	if (!hb_holds(&held_right, p->reuse_b, p->b, p->n, p->k))
 	{
 		lay_out_right(p, j, columns, part->first, part->terms, right);
-		held_right = (HbHeld){all ? p->b : NULL, p->n, p->k};
+		held_right = (HbHeldOperand){all ? p->b : NULL, p->n, p->k};
 	}
 	return right;
 }

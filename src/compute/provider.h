@@ -54,7 +54,7 @@ typedef struct HbProduct
 	size_t m;
 	size_t n;
 	size_t k;
-	const hb_real *a; /* element (i, l) at a[i * a_row + l * a_col] */
+	const hb_real *a; /* element (i, l) at a[i * a_row + l * a_col], one of them 1 */
 	size_t a_row;
 	size_t a_col;
 	const hb_real *b; /* element (l, j) at b[(j / b_width) * b_panel + l * b_row + j % b_width] */
@@ -108,7 +108,7 @@ typedef enum HbPrecision
 {
 	HB_HIGHEST, /* up to 2^-24 is lost: float32 throughout */
 	HB_HIGH,    /* 2^-15 */
-	HB_MEDIUM   /* 2^-8 */
+	HB_MEDIUM   /* 2^-7 */
 } HbPrecision;
 
 #define HB_PRECISIONS 3

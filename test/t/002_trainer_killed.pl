@@ -15,6 +15,7 @@ my $call = "'letter', 'lettr', features => ARRAY['x_box','y_box','width','high',
 my $reference = tune($node, $call);
 is(wait_study($node, $reference), 'done', 'the undisturbed study is done');
 my $expected = history($node, $reference);
+ok(!started_again($node, $reference), 'of which no trial was started again');
 
 # The log says how well the trainers were used, before the study is done.
 my $log = slurp_file($node->logfile);
@@ -35,6 +36,9 @@ my $study = training_study($node, $call, 0.2);
 ok(kill_at_work($node, $study), 'a trainer killed: a further attempt is on record');
 is(wait_study($node, $study), 'done', 'one trainer killed: the study is done');
 is(history($node, $study), $expected, 'with the same history');
+cmp_ok($node->safe_psql('postgres', "SELECT sum(attempt) FROM hyperband.trial WHERE study_id = $study"),
+	'>', $node->safe_psql('postgres', "SELECT sum(attempt) FROM hyperband.trial WHERE study_id = $reference"),
+	'and more attempts');
 
 # All of them, twice.
 $study = training_study($node, $call, 0.1);

@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw($patience new_cluster install_hyperband load_table error_of wait_for state_of supervisor_of trainers_of
-  alive cpu_ticks history tune wait_study training_study kill_at_work big_space);
+  alive cpu_ticks history tune wait_study training_study started_again kill_at_work big_space);
 
 my $data = $ENV{HYPERBAND_DATA} || 'test/data';
 
@@ -188,31 +188,36 @@ sub training_study
 	return $study;
 }
 
+# Whether a trial of the study began to train again: it was started more often than it has reached levels of its study, not
+# counting the start after which it runs.
+sub started_again
+{
+	my ($node, $study) = @_;
+	return $node->safe_psql('postgres', <<"SQL") eq 't';
+SELECT bool_or(t.attempt - (t.state = 'running')::int >
+         (SELECT count(*) FROM generate_series(0, 9) k WHERE s.max_resource / s.eta ^ k BETWEEN 1 AND t.resource))
+  FROM hyperband.trial t JOIN hyperband.study s USING (study_id) WHERE study_id = $study
+SQL
+}
+
 # kill_at_work(NODE, STUDY): kills a trainer, and another, until one of them had work, which then begins again.  Between
-# two stages a trainer may have none.  True where that is on record: trials were started more often than there are results
-# and trials that run.
+# two stages a trainer may have none.  True where that is on record.
 sub kill_at_work
 {
 	my ($node, $study) = @_;
-	my $again = sub {
-		return $node->safe_psql('postgres', <<"SQL") eq 't';
-SELECT sum(attempt) - count(*) FILTER (WHERE state = 'running') > (SELECT count(*) FROM hyperband.evaluation WHERE study_id = $study)
-  FROM hyperband.trial WHERE study_id = $study
-SQL
-	};
 	while (state_of($node, $study) eq 'running')
 	{
-		my ($trainer) = trainers_of($node) or next;
-		kill 'KILL', $trainer;
-		ok(wait_for(sub { !alive($trainer) }, 5), 'the killed trainer is reaped');
+		my ($trainer) = trainers_of($node);
 		my $end = time + 2;
-		while (time < $end)
+		kill 'KILL', $trainer if $trainer;
+		ok(wait_for(sub { !alive($trainer) }, 5), 'the killed trainer is reaped') if $trainer;
+		while ($trainer && time < $end)
 		{
-			return 1 if $again->();
+			return 1 if started_again($node, $study);
 			sleep 0.02;
 		}
 	}
-	return $again->();
+	return started_again($node, $study);
 }
 
 # history(NODE, STUDY): all that a study found out, floats bit for bit, as text that can be compared.

@@ -121,9 +121,10 @@ product_tolerance(const HbProvider *provider)
 static void
 check_products(const HbProvider *provider)
 {
-	static const size_t shapes[][3] = {
-		{1, 16, 1},     {5, 128, 30},  {7, 48, 300},    {12, 784, 128},  {13, 80, 17},
-		{60, 128, 784}, {128, 33, 40}, {300, 80, 1500}, {40, 1200, 700}, {10, 128, 128}};
+	static const size_t shapes[][3] = {{1, 16, 1},     {5, 128, 30},    {7, 48, 300},
+									   {12, 784, 128}, {13, 80, 17},    {60, 128, 784},
+									   {128, 33, 40},  {300, 80, 1500}, {40, 1200, 700},
+									   {10, 128, 128}, {13, 80, 1001}};
 	double worst = 0;
 
 	for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++)
@@ -737,5 +738,7 @@ main(void)
 		   "precision %s is found by name", hb_precision_names[level]);
 	}
 	ok(!hb_precision_find("low", &(HbPrecision){HB_HIGH}), "another is not");
+	if (hb_provider_find("bf16") != NULL && hb_provider_find("amx") == NULL)
+		ok(hb_provider_best(HB_MEDIUM) == hb_provider_find("bf16"), "precision medium: bf16");
 	return tap_done();
 }

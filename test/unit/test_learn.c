@@ -180,7 +180,7 @@ check_reproducible(const HbFamily *family, const HbProvider *provider, HbDataset
 static double
 rounding(const HbProvider *provider)
 {
-	return provider->precision == HB_MEDIUM ? 0.02 : 1e-5;
+	return provider->precision == HB_MEDIUM ? 0.02 : 1e-4;
 }
 
 static int
