@@ -349,7 +349,7 @@ def main():
         wall, cpu = time.monotonic() - began, cpu_seconds(backend) - cpu
         x, y = data.read(cursor, f"hpo_bench.{task}_test", target)
         test = float(numpy.mean(predict(data.encode(x)) != y))
-    print(f"{wall:.3f}|{cpu:.2f}|{error:.4f}|{test:.4f}|{trials if method != 'halving' else epochs}|{spent}")
+    print(f"{wall:.3f}|{cpu:.2f}|{error:.6f}|{test:.6f}|{trials if method != 'halving' else epochs}|{spent}")
 
 
 main()
