@@ -32,6 +32,12 @@ extern void hb_bf16_product(const HbProduct *product);
 extern void hb_bf16_pack(const float *x, size_t row, size_t column, size_t k, size_t n, float *out);
 #endif
 
+static inline size_t
+hb_at_most(size_t n, size_t most)
+{
+	return n < most ? n : most;
+}
+
 extern void hb_transpose_reference(const hb_real *from, size_t rows, size_t cols, size_t from_row,
 								   hb_real *to, size_t to_row);
 

@@ -435,17 +435,11 @@ multiply_lines(const Part *part, Block *t, size_t r, size_t rows, size_t c, size
 	t->b = b;
 }
 
-static size_t
-at_most(size_t n, size_t most)
-{
-	return n < most ? n : most;
-}
-
 /* Terms of a part from pair of tiles l on, so many. */
 static size_t
 terms_of(const Part *part, size_t l, size_t depth)
 {
-	return at_most(part->p->k - part->l - l * TERMS, depth * TERMS);
+	return hb_at_most(part->p->k - part->l - l * TERMS, depth * TERMS);
 }
 
 /*
@@ -475,16 +469,16 @@ multiply_by_rows(const Part *part, Block *t, size_t l)
 	{
 		size_t i = part->i + r * LINES;
 
-		rows = at_most(part->rows - r, 2);
+		rows = hb_at_most(part->rows - r, 2);
 		lay_out(p->a + i * p->a_row + (part->l + l * TERMS) * p->a_col, p->a_row, p->a_col,
-				at_most(p->m - i, rows * LINES), terms_of(part, l, t->depth), false, near_tiles);
+				hb_at_most(p->m - i, rows * LINES), terms_of(part, l, t->depth), false, near_tiles);
 		t->a = near_tiles;
 		t->a_line = t->depth * PAIR_BYTES;
 		for (size_t c = 0; c < part->columns; c += 4)
 		{
 			t->b = b + c * t->b_line;
 			set_ahead(part, t, r, t->depth * PAIR_BYTES);
-			multiply_lines(part, t, r, rows, c, at_most(part->columns - c, 4));
+			multiply_lines(part, t, r, rows, c, hb_at_most(part->columns - c, 4));
 		}
 	}
 }
@@ -498,7 +492,7 @@ lay_out_right(const HbProduct *p, size_t j, size_t lines, size_t l, size_t terms
 
 	if (p->turned)
 	{
-		lay_out(p->b + j * p->b_row + l, p->b_row, 1, at_most(p->turned - j, lines), terms, true,
+		lay_out(p->b + j * p->b_row + l, p->b_row, 1, hb_at_most(p->turned - j, lines), terms, true,
 				out);
 		return;
 	}
@@ -506,7 +500,7 @@ lay_out_right(const HbProduct *p, size_t j, size_t lines, size_t l, size_t terms
 	{
 		size_t within = (j + s) % p->b_width;
 
-		width = at_most(lines - s, p->b_width - within);
+		width = hb_at_most(lines - s, p->b_width - within);
 		lay_out(p->b + (j + s) / p->b_width * p->b_panel + within + l * p->b_row, 1, p->b_row,
 				width, terms, true, out + s / LINES * line);
 	}
@@ -521,7 +515,7 @@ multiply_by_columns(const Part *part, Block *t, size_t l)
 
 	for (size_t c = 0, columns; c < part->columns; c += columns)
 	{
-		columns = at_most(part->columns - c, step);
+		columns = hb_at_most(part->columns - c, step);
 		if (part->b != NULL)
 			t->b = b + c * t->b_line;
 		else
@@ -535,7 +529,7 @@ multiply_by_columns(const Part *part, Block *t, size_t l)
 		{
 			t->a = a + r * t->a_line;
 			set_ahead(part, t, r, columns * t->b_line);
-			multiply_lines(part, t, r, at_most(part->rows - r, 2), c, columns);
+			multiply_lines(part, t, r, hb_at_most(part->rows - r, 2), c, columns);
 		}
 	}
 }
@@ -552,7 +546,7 @@ multiply_part(const Part *part)
 				   .b = part->b ? part->b + l * PAIR_BYTES : NULL,
 				   .a_line = part->a_line,
 				   .b_line = part->b_line,
-				   .depth = at_most(part->depth - l, step),
+				   .depth = hb_at_most(part->depth - l, step),
 				   .resume = part->l + l > 0};
 
 		if (part->a == NULL)
@@ -573,7 +567,7 @@ multiply_rows(const HbProduct *p, Part *part, bool hold)
 
 	for (size_t i = 0; i < p->m; i += most)
 	{
-		size_t lines = at_most(p->m - i, most);
+		size_t lines = hb_at_most(p->m - i, most);
 		bool all = lines == p->m && terms == p->k;
 
 		if (hold && !hb_holds(&held_left, p->reuse_a, p->a, p->m, p->k))
@@ -597,7 +591,7 @@ multiply_held(const HbProduct *p, Part *part)
 
 	for (size_t j = 0; j < p->n; j += most)
 	{
-		size_t lines = at_most(p->n - j, most);
+		size_t lines = hb_at_most(p->n - j, most);
 		bool all = lines == p->n && terms == p->k;
 
 		if (!hb_holds(&held_right, p->reuse_b, p->b, p->n, p->k))
@@ -616,7 +610,7 @@ multiply_held(const HbProduct *p, Part *part)
 static void
 multiply_terms(const HbProduct *p, size_t l)
 {
-	size_t depth = at_most((p->k - l + TERMS - 1) / TERMS, DEPTH);
+	size_t depth = hb_at_most((p->k - l + TERMS - 1) / TERMS, DEPTH);
 	Part part = {
 		.p = p, .a_line = depth * PAIR_BYTES, .l = l, .columns = p->n / LINES, .depth = depth};
 

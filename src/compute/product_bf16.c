@@ -33,12 +33,6 @@ static float left[ROOM] __attribute__((aligned(64)));
 static float right[ROOM] __attribute__((aligned(64)));
 static HbHeldOperand held_left, held_right;
 
-static size_t
-at_most(size_t n, size_t most)
-{
-	return n < most ? n : most;
-}
-
 /* ---- laying out ---- */
 
 /* Thirty-two floats as sixteen pairs of neighbours. */
@@ -104,7 +98,7 @@ lay_out_turned(const float *x, size_t line_step, size_t lines, size_t terms, flo
 		for (size_t l = 0; l < terms; l += 2 * LANES)
 		{
 			const float *from = x + i * line_step + l;
-			size_t n = lines - i, pairs = at_most((terms - l + 1) / 2, LANES);
+			size_t n = lines - i, pairs = hb_at_most((terms - l + 1) / 2, LANES);
 			__m512 r[LANES];
 
 #pragma GCC unroll 16
@@ -122,7 +116,7 @@ lay_out_turned(const float *x, size_t line_step, size_t lines, size_t terms, flo
 static size_t
 packed_panel(size_t k)
 {
-	return (k + HB_BF16_DEPTH - 1) / HB_BF16_DEPTH * HB_BF16_DEPTH / HB_BF16_TERMS * WIDTH;
+	return hb_packed_size(&hb_provider_bf16, k, WIDTH);
 }
 
 void
@@ -132,7 +126,7 @@ hb_bf16_pack(const float *x, size_t row, size_t column, size_t k, size_t n, floa
 
 	for (size_t j = 0; j < n; j += WIDTH, out += panel)
 	{
-		size_t columns = at_most(n - j, WIDTH);
+		size_t columns = hb_at_most(n - j, WIDTH);
 
 		if (column == 1)
 			lay_out_rows(x + j, row, columns, k, out, WIDTH);
@@ -149,10 +143,10 @@ lay_out_right(const HbProduct *p, size_t j, size_t columns, size_t l, size_t ter
 
 	for (size_t s = 0; s < columns; s += WIDTH, out += panel)
 	{
-		size_t at = j + s, n = at_most(columns - s, WIDTH);
+		size_t at = j + s, n = hb_at_most(columns - s, WIDTH);
 
 		if (p->turned)
-			lay_out_turned(p->b + at * p->b_row + l, p->b_row, at_most(p->turned - at, n), terms,
+			lay_out_turned(p->b + at * p->b_row + l, p->b_row, hb_at_most(p->turned - at, n), terms,
 						   out, WIDTH);
 		else
 			lay_out_rows(p->b + at / p->b_width * p->b_panel + at % p->b_width + l * p->b_row,
@@ -235,12 +229,12 @@ multiply_terms(const Part *part)
 
 	for (size_t j = 0; j < p->n; j += columns)
 	{
-		size_t n = at_most(p->n - j, columns);
+		size_t n = hb_at_most(p->n - j, columns);
 		const float *panels = p->packed ? p->b + part->first / 2 * WIDTH : take_right(part, j, n);
 
 		for (size_t i = 0; i < p->m; i += rows)
 		{
-			HbProduct pairs = {.m = at_most(p->m - i, rows),
+			HbProduct pairs = {.m = hb_at_most(p->m - i, rows),
 							   .b_row = WIDTH,
 							   .b_width = WIDTH,
 							   .c_row = p->c_row,
@@ -261,7 +255,7 @@ hb_bf16_product(const HbProduct *p)
 	for (size_t l = 0; l < all; l += pairs)
 	{
 		pairs = product_block(all - l);
-		multiply_terms(&(Part){p, 2 * l, at_most(p->k - 2 * l, 2 * pairs), pairs});
+		multiply_terms(&(Part){p, 2 * l, hb_at_most(p->k - 2 * l, 2 * pairs), pairs});
 	}
 }
 
