@@ -210,9 +210,8 @@ hb_catalog_begin(HbCatalogScope *scope)
 	pin("statement_timeout", "0", GUC_ACTION_LOCAL);
 	pin("lock_timeout", "0", GUC_ACTION_LOCAL);
 	pin("idle_in_transaction_session_timeout", "0", GUC_ACTION_LOCAL);
-#if PG_VERSION_NUM >= 170000
-	pin("transaction_timeout", "0", GUC_ACTION_LOCAL);
-#endif
+	if (HB_HAS_TRANSACTION_TIMEOUT)
+		pin("transaction_timeout", "0", GUC_ACTION_LOCAL);
 	if (synchronous_commit < SYNCHRONOUS_COMMIT_ON)
 		pin("synchronous_commit", "on", GUC_ACTION_LOCAL);
 

@@ -10,6 +10,14 @@
 #error "hyperband needs PostgreSQL 15 or later"
 #endif
 
+/* 16 took the macros of varlena values out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 17 has one more timeout. */
+#define HB_HAS_TRANSACTION_TIMEOUT (PG_VERSION_NUM >= 170000)
+
 /* 16 moved the ACL checks of single catalogs into object_aclcheck. */
 #include "utils/acl.h"
 #if PG_VERSION_NUM >= 160000
@@ -28,7 +36,6 @@
 #define hb_function_aclcheck(oid, role, mode) pg_proc_aclcheck((oid), (role), (mode))
 #endif
 
-/* 17 renamed the database check, too, and gave WaitEventSets a resource owner. */
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_database.h"
 #define hb_database_aclcheck(oid, role, mode)                                                      \
@@ -37,6 +44,7 @@
 #define hb_database_aclcheck(oid, role, mode) pg_database_aclcheck((oid), (role), (mode))
 #endif
 
+/* 17 gave WaitEventSets a resource owner. */
 #if PG_VERSION_NUM >= 170000
 #include "utils/resowner.h"
 #define hb_create_wait_event_set(context, n) CreateWaitEventSet(CurrentResourceOwner, (n))

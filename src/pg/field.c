@@ -14,9 +14,6 @@
 #include "catalog/pg_enum.h"
 #include "parser/parse_coerce.h"
 #include "utils/array.h"
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"
-#endif
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/lsyscache.h"

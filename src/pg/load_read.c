@@ -25,9 +25,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"
-#endif
 
 #define NULL_NUMBER UINT64CONST(0x7FF8000000000001) /* a NaN, which no value is */
 #define NULL_DIGEST ((HbHash128){UINT64_MAX, UINT64_MAX})

@@ -13,9 +13,6 @@
 
 #include "access/htup_details.h"
 #include "lib/ilist.h"
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"
-#endif
 
 #include "field.h"
 #include "learn/family.h"
