@@ -361,9 +361,11 @@ match_by_position(const HbRowBuffer *buffer, TupleDesc descriptor, HbRowColumn *
 	return n == buffer->predictor->fields->ncolumns;
 }
 
+/* By position only where no feature is found by its name: a table with a renamed column must not be read in its own order. */
 static void
 match_columns(const HbRowBuffer *buffer, TupleDesc descriptor, HbRowColumn *columns)
 {
+	int ncolumns = buffer->predictor->fields->ncolumns;
 	StringInfoData missing;
 	const char *first = NULL;
 	int nmissing;
@@ -371,10 +373,10 @@ match_columns(const HbRowBuffer *buffer, TupleDesc descriptor, HbRowColumn *colu
 	initStringInfo(&missing);
 	if (match_by_name(buffer, descriptor, columns, &missing, &nmissing))
 		return;
-	for (int j = buffer->predictor->fields->ncolumns - 1; j >= 0; j--)
+	for (int j = ncolumns - 1; j >= 0; j--)
 		if (columns[j].attribute < 0)
 			first = feature_name(buffer, j);
-	if (!match_by_position(buffer, descriptor, columns))
+	if (nmissing < ncolumns || !match_by_position(buffer, descriptor, columns))
 		features_missing(buffer, first, missing.data, nmissing);
 }
 

@@ -40,6 +40,10 @@ SELECT ok(bool_and(hyperband_predict('gaps', g) = hyperband_predict('gaps', to_j
 SELECT ok(bool_or(hyperband_predict('gaps', ROW(s, i, r, k)) <> hyperband_predict('gaps', ROW(s, i, NULL::real, k))), 'a missing value is none that is there') FROM gaps WHERE r IS NOT NULL;
 SELECT ok(bool_and(hyperband_predict('linear', ROW(1::int2, 2, 3::bigint, v, 0::float8, 2::float8)) = hyperband_predict('linear', ROW(1::int2, 2, 3::bigint, v::real, 0::float8, 2::float8))),
 	'a double that feeds a real is rounded first') FROM (SELECT sin(n) AS v FROM generate_series(1, 500) n) x;
+SELECT ok(bool_and(hyperband_predict('mlp', n) = hyperband_predict('mlp', p.p)), 'by position where no name is a feature''s')
+	FROM numbers n JOIN (SELECT id, (SELECT v FROM (VALUES (s, i, b, r, d, wide)) v) AS p FROM numbers) p USING (id);
+SELECT throws_ok($$SELECT hyperband_predict('mlp', p) FROM (SELECT wide, s, i, b, r AS renamed, d FROM numbers) p$$, '42703',
+	'column "r" of the model is missing from the input', 'one renamed column: not by position, where all others would be mistaken');
 
 -- Values that are errors are so on the straight way, too.
 SELECT throws_ok($$SELECT hyperband_predict('mlp', ROW(1::int2, 2, 3::bigint, 'NaN'::real, 1::float8, 2::float8))$$, '22000', 'column "r" contains NaN or infinite values', 'NaN');
