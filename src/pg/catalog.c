@@ -453,21 +453,42 @@ hb_study_mark_running(int64 study_id)
 }
 
 /* A trial that failed for good stays so: rungs have been decided without it. */
-void
-hb_study_requeue(int64 study_id)
+static void
+requeue_trials(int64 study_id)
 {
-	static HbStatement study =
-		HB_WRITE("UPDATE hyperband.study SET state = 'queued', cancel_requested = false,"
-				 " sqlstate = NULL, error = NULL, detail = NULL, hint = NULL, finished_at = NULL,"
-				 " system_identifier = $2 WHERE study_id = $1 AND state <> 'done'",
-				 "ll");
-	static HbStatement trials =
+	static HbStatement statement =
 		HB_WRITE("UPDATE hyperband.trial SET state = 'waiting', finished_at = NULL"
 				 " WHERE study_id = $1 AND state IN ('running', 'cancelled')",
 				 "l");
 
-	if (hb_run(&study, study_id, system_identifier()) > 0)
-		hb_run(&trials, study_id);
+	hb_run(&statement, study_id);
+}
+
+void
+hb_study_requeue(int64 study_id)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.study SET state = 'queued', cancel_requested = false,"
+				 " sqlstate = NULL, error = NULL, detail = NULL, hint = NULL, finished_at = NULL,"
+				 " system_identifier = $2 WHERE study_id = $1 AND state <> 'done'",
+				 "ll");
+
+	if (hb_run(&statement, study_id, system_identifier()) > 0)
+		requeue_trials(study_id);
+}
+
+bool
+hb_study_take_up(int64 study_id)
+{
+	static HbStatement statement =
+		HB_WRITE("UPDATE hyperband.study SET state = 'queued'"
+				 " WHERE study_id = $1 AND state = 'running' AND NOT cancel_requested",
+				 "l");
+
+	if (hb_run(&statement, study_id) == 0)
+		return false;
+	requeue_trials(study_id);
+	return true;
 }
 
 void

@@ -114,6 +114,8 @@ extern int64 *hb_study_running_ids(void);
 extern bool hb_study_mark_running(int64 study_id);
 /* running, queued, failed, cancelled -> queued, clears the error and cancel_requested, takes this system's identifier. */
 extern void hb_study_requeue(int64 study_id);
+/* running -> queued after a restart of the server; false: it ended or was cancelled meanwhile. */
+extern bool hb_study_take_up(int64 study_id);
 /* What loading found out. */
 extern void hb_study_loaded(int64 study_id, const char *task, const char *metric,
 							const char *direction, char **features, int64 rows_train,
@@ -253,6 +255,11 @@ typedef struct HbModelRow
 	TimestampTz created_at;
 } HbModelRow;
 
+/*
+ * Until the end of the transaction nobody else makes, promotes, deletes or grants versions of this name: what is decided
+ * by them is to be looked at after this. In locks.c.
+ */
+extern void hb_lock_model_name(Oid owner, const char *name);
 /* Stores bytes in chunks and the row with the next version; returns model_id. make_current moves is_current. */
 extern int64
 hb_model_insert(HbModelRow *model, const void *bytes, size_t length, bool make_current);

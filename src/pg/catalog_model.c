@@ -7,17 +7,11 @@
 
 #include <math.h>
 
-#include "common/hashfn.h"
-#include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
 #include "core/rng.h"
 #include "pg/statement.h"
-
-/* Fourth field of the advisory tag that orders versions of one name; see locks.c for the others. */
-#define MODEL_NAME_LOCK 0x4846
 
 /* ---- noticing changes ---- */
 
@@ -72,18 +66,6 @@ models_changed(void)
 
 /* ---- versions ---- */
 
-/* Until the end of the transaction nobody else makes, promotes or deletes a version of this name. */
-static void
-lock_model_name(Oid owner, const char *name)
-{
-	LOCKTAG tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, owner,
-						 DatumGetUInt32(hash_any((const unsigned char *) name, (int) strlen(name))),
-						 MODEL_NAME_LOCK);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-}
-
 static void
 clear_current(Oid owner, const char *name)
 {
@@ -126,7 +108,7 @@ hb_model_insert(HbModelRow *m, const void *bytes, size_t length, bool make_curre
 		" RETURNING model_id, created_at",
 		"otibLLttaaajtdjjlyill");
 
-	lock_model_name(m->owner, m->name);
+	hb_lock_model_name(m->owner, m->name);
 	hb_run(&version, m->owner, m->name);
 	m->version = (int) hb_row_int64(0, 1);
 	m->is_current = make_current;
@@ -237,7 +219,7 @@ hb_model_promote(Oid owner, const char *name, int version)
 				" WHERE owner = $1 AND name = $2 AND version = $3 AND is_current",
 				"oti");
 
-	lock_model_name(owner, name);
+	hb_lock_model_name(owner, name);
 	if (hb_run(&current, owner, name, version) > 0)
 		return false;
 	clear_current(owner, name);
@@ -272,7 +254,7 @@ hb_model_delete(Oid owner, const char *name, int version)
 		HB_WRITE("DELETE FROM hyperband.model_grant WHERE owner = $1 AND name = $2", "ot");
 	int deleted;
 
-	lock_model_name(owner, name);
+	hb_lock_model_name(owner, name);
 	deleted = (int) hb_run(&models, owner, name, version);
 	if (deleted > 0 && !hb_model_exists(owner, name, 0))
 		hb_run(&grants, owner, name);

@@ -243,6 +243,9 @@ hyperband_cancel(PG_FUNCTION_ARGS)
 	hb_require_argument(fcinfo, 0, "study");
 	study = hb_visible_study(PG_GETARG_INT64(0));
 	hb_catalog_enter(&scope);
+	/* else a result that is told at this moment would decide its rung without those that were just cancelled */
+	if (strcmp(study->kind, "table") != 0)
+		hb_lock_turn(study->study_id);
 	changed = hb_study_request_cancel(study->study_id);
 	hb_catalog_leave(&scope);
 	if (changed)

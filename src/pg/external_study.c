@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "pg/control.h"
 #include "pg/external.h"
@@ -223,15 +224,18 @@ remember(const HbStudyRow *study)
 	return e;
 }
 
+/* A worker has no snapshot of its own yet, and long values of the row need one to be read. */
 static HbStudyRow *
 read_study(int64 study_id)
 {
 	HbCatalogScope scope;
 	HbStudyRow *study;
 
+	PushActiveSnapshot(GetTransactionSnapshot());
 	hb_catalog_enter(&scope);
 	study = hb_study_get(study_id);
 	hb_catalog_leave(&scope);
+	PopActiveSnapshot();
 	return study;
 }
 

@@ -360,19 +360,17 @@ hb_model_fill(const HbRun *run, const HbWinner *winner, HbModelRow *model)
 	model->format = HB_MODEL_FORMAT;
 }
 
-/* False: another study has changed the current model in the meantime. */
 static bool
-hb_store_model(HbRun *run, HbWinner *winner, HbModelRow *model, const HbModelRow *current,
-			   bool make_current)
+hb_store_once(HbRun *run, HbWinner *winner, HbModelRow *model, const HbModelRow *current,
+			  bool make_current)
 {
 	HbTransaction transaction;
 	HbModelRow *now;
 	bool same;
 
-	/* once the study is done, nothing of it is left running */
-	hb_slots_close_all();
 	hb_transaction_begin(&transaction);
 	hb_run_check_cancel(run);
+	hb_lock_model_name(run->study->owner, run->study->name);
 	now = hb_model_get(run->study->owner, run->study->name, 0);
 	same = (now == NULL) == (current == NULL) && (!now || now->model_id == current->model_id);
 	if (same)
@@ -382,6 +380,35 @@ hb_store_model(HbRun *run, HbWinner *winner, HbModelRow *model, const HbModelRow
 	}
 	hb_transaction_commit(&transaction);
 	return same;
+}
+
+/*
+ * False: another session has changed the current model in the meantime, or is about to and waits for this one in a
+ * circle.  That must not fail a study that has all its trainings behind it.
+ */
+static bool
+hb_store_model(HbRun *run, HbWinner *winner, HbModelRow *model, const HbModelRow *current,
+			   bool make_current)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool stored = false;
+
+	/* once the study is done, nothing of it is left running */
+	hb_slots_close_all();
+	PG_TRY();
+	{
+		stored = hb_store_once(run, winner, model, current, make_current);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_T_R_DEADLOCK_DETECTED)
+			PG_RE_THROW();
+		FlushErrorState();
+		AbortCurrentTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	return stored;
 }
 
 /* Evaluates the winner and the current model, and stores the new version; false: to be done again. */

@@ -170,11 +170,10 @@ hb_take_up_again(void)
 			continue;
 		if (hb_study_cancel_requested(ids[i]))
 			(void) hb_study_request_cancel(ids[i]);
-		else
+		else if (hb_study_take_up(ids[i]))
 		{
 			ereport(LOG, (errmsg("study %lld goes on after a restart of the server",
 								 (long long) ids[i])));
-			hb_study_requeue(ids[i]);
 			hb_handouts_forgive(ids[i]);
 		}
 	}

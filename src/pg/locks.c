@@ -16,6 +16,7 @@
  */
 #include "pg.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
@@ -32,6 +33,7 @@
 #define HB_LOCK_HANDOVER 0x4845
 #define HB_LOCK_WORKER 0x4846
 #define HB_LOCK_TURN 0x4847
+#define HB_LOCK_MODEL_NAME 0x4848
 
 typedef struct HbHeldLock
 {
@@ -335,6 +337,16 @@ void
 hb_lock_turn(int64 study_id)
 {
 	LOCKTAG tag = hb_lock_tag(MyDatabaseId, study_id, HB_LOCK_TURN);
+
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+void
+hb_lock_model_name(Oid owner, const char *name)
+{
+	uint32 hash = DatumGetUInt32(hash_any((const unsigned char *) name, (int) strlen(name)));
+	LOCKTAG tag =
+		hb_lock_tag(MyDatabaseId, (int64) ((uint64) owner << 32 | hash), HB_LOCK_MODEL_NAME);
 
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }

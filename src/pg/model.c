@@ -142,6 +142,18 @@ managed_owner(Oid user, const char *name)
 	hb_model_missing(user, InvalidOid, name, 0);
 }
 
+/* The same, and nobody else changes the model's versions until the end of the transaction; they may have gone meanwhile. */
+static Oid
+managed_owner_locked(Oid user, const char *name)
+{
+	Oid owner = managed_owner(user, name);
+
+	hb_lock_model_name(owner, name);
+	if (!hb_model_exists(owner, name, 0))
+		hb_model_missing(user, InvalidOid, name, 0);
+	return owner;
+}
+
 /* hyperband_grant(name text, role regrole) RETURNS void */
 Datum
 hyperband_grant(PG_FUNCTION_ARGS)
@@ -154,7 +166,7 @@ hyperband_grant(PG_FUNCTION_ARGS)
 	check_may_manage("hyperband_grant()");
 	check_role_exists(role);
 	hb_catalog_enter(&scope);
-	hb_grant_insert(managed_owner(user, name), name, role);
+	hb_grant_insert(managed_owner_locked(user, name), name, role);
 	hb_catalog_leave(&scope);
 	PG_RETURN_VOID();
 }
@@ -198,7 +210,7 @@ hyperband_promote(PG_FUNCTION_ARGS)
 	version = PG_GETARG_INT32(1);
 	check_may_manage("hyperband_promote()");
 	hb_catalog_enter(&scope);
-	owner = managed_owner(user, name);
+	owner = managed_owner_locked(user, name);
 	if (version < 1 || !hb_model_exists(owner, name, version))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("version %d of model \"%s\" does not exist", version, name)));
@@ -220,7 +232,7 @@ hyperband_drop_model(PG_FUNCTION_ARGS)
 
 	check_may_manage("hyperband_drop_model()");
 	hb_catalog_enter(&scope);
-	owner = managed_owner(user, name);
+	owner = managed_owner_locked(user, name);
 	if (!all && (version < 1 || !hb_model_exists(owner, name, version)))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("version %d of model \"%s\" does not exist", version, name)));

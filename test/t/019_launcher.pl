@@ -10,7 +10,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $node = new_cluster('main', bare => 1,
-	conf => "shared_preload_libraries = 'hyperband'\nrestart_after_crash = on\nhyperband.max_studies = 2\nmax_worker_processes = 5\nmax_parallel_workers_per_gather = 0");
+	conf => "shared_preload_libraries = 'hyperband'\nrestart_after_crash = on\nhyperband.max_studies = 2\nmax_worker_processes = 5\nmax_prepared_transactions = 2\nmax_parallel_workers_per_gather = 0");
 my $call = "'letter', 'lettr', max_resource => 27, seed => 11, trainers => 2, search_space => '" . big_space() . "'";
 my @with = qw(postgres d7 d15);
 $node->safe_psql('postgres', join ';', map { "CREATE DATABASE d$_" } 1 .. 19);
@@ -66,6 +66,19 @@ $node->restart;
 sleep 1.5;
 is(state_of($node, $study), 'cancelled', 'a cancelled study is not taken up again');
 is(scalar(supervisor_of($node)), 0, 'nothing runs');
+
+# One that is being cancelled when the launcher comes to it; a prepared transaction stands for a session that is in time.
+$study = training_study($node, $call, 0.1);
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'hyperband supervisor'");
+ok(wait_for(sub { state_of($node, $study) eq 'interrupted' }, 10), 'another study is interrupted');
+$node->safe_psql('postgres', "BEGIN; UPDATE hyperband.study SET state = 'cancelled', cancel_requested = true, finished_at = now() WHERE study_id = $study; PREPARE TRANSACTION 'cancel'");
+$node->restart;
+ok(wait_for(sub { $node->safe_psql('postgres', "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND backend_type = 'hyperband visitor'") == 1 }, 30),
+	'the launcher waits for who changes it');
+$node->safe_psql('postgres', "COMMIT PREPARED 'cancel'");
+ok(wait_for(sub { $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hyperband visitor'") == 0 }, 30), 'and then is done');
+is(state_of($node, $study), 'cancelled', 'what was cancelled meanwhile stays so');
+is(scalar(supervisor_of($node)), 0, 'and nothing runs');
 
 # It idles: no transaction, no snapshot, no CPU time, no log.
 my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'hyperband launcher'");
