@@ -25,13 +25,18 @@ typedef struct Evaluation
 	uint64_t n;
 	float *scores;    /* [n][classes] */
 	uint32_t *labels; /* classification */
-	float *targets;   /* regression, in the target's own unit */
+	float *targets;   /* regression, standardised */
 } Evaluation;
 
-/* The model's scores in the data set's class order, or its prediction in the target's unit. */
+/*
+ * The model's scores in the data set's class order, or its prediction standardised as the data set's targets are: floats
+ * of the target's own unit would be too coarse where its mean is much larger than its deviation.
+ */
 static void
 place_scores(const Evaluation *e, const float *from, uint64_t row, size_t n)
 {
+	const HbDatasetHeader *header = e->dataset->header;
+	double shift = e->job->target_mean - header->target_mean;
 	float *to = e->scores + row;
 
 	for (uint32_t c = 0; c < e->classes; c++, to += e->n)
@@ -40,7 +45,8 @@ place_scores(const Evaluation *e, const float *from, uint64_t row, size_t n)
 
 		for (size_t i = 0; i < n; i++, score += e->info.outputs)
 			to[i] = e->info.task == HB_TASK_REGRESSION
-						? (float) ((double) *score * e->job->target_scale + e->job->target_mean)
+						? (float) (((double) *score * e->job->target_scale + shift) /
+								   header->target_scale)
 						: *score;
 	}
 }
@@ -80,9 +86,9 @@ measure(HbServer *server, Evaluation *e, HbMetrics *metrics, HbStatus *status)
 		const float *targets = e->dataset->targets;
 
 		for (uint64_t i = 0; i < e->n; i++)
-			e->targets[i] =
-				(float) ((double) targets[e->rows[i]] * header->target_scale + header->target_mean);
-		return hb_metrics_regression(e->scores, e->targets, NULL, e->n, 1.0, metrics, status);
+			e->targets[i] = targets[e->rows[i]];
+		return hb_metrics_regression(e->scores, e->targets, NULL, e->n, header->target_scale,
+									 metrics, status);
 	}
 	for (uint64_t i = 0; i < e->n; i++)
 		e->labels[i] = ((const uint32_t *) e->dataset->targets)[e->rows[i]];

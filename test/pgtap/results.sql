@@ -110,4 +110,14 @@ SELECT is((SELECT count(*)::int FROM hyperband.study WHERE study_id = :study), 0
 SELECT cmp_ok((SELECT avg((hyperband_classify('digits', t) <> digit::text)::int)::float8 FROM test t), '<', 0.1::float8, 'its model stays');
 SELECT lives_ok('SELECT hyperband_drop_model(''digits'')', 'drop the model');
 SELECT throws_ok('SELECT hyperband_classify(''digits'', t) FROM test t', NULL, NULL, 'which is then gone');
+
+-- A target whose mean is a billion times its deviation: no figure is rounded to floats of its own unit.
+CREATE TABLE oscillator AS SELECT n AS id, sin(n) AS a, cos(n * 3) AS b, 1e9::float8 + sin(n) + 0.2 * cos(n * 3) + 0.1 * sin(n * n) AS hertz FROM generate_series(1, 2000) n;
+SELECT hyperband_tune('oscillator', 'hertz', model => 'linear', name => 'oscillator', scheduler => 'full', n_trials => 1, max_resource => 9,
+	search_space => '{"learning_rate": 0.02}', options => '{"test": 0.2}') AS study \gset
+SELECT hyperband_wait(:study) \g /dev/null
+SELECT ok(abs((metrics ->> 'rmse')::float8 / s.best_loss - 1) < 1e-4 AND s.best_loss BETWEEN 0.05 AND 0.1, 'the model''s error is its trial''s')
+	FROM hyperband.model JOIN hyperband.study s USING (study_id) WHERE model.name = 'oscillator';
+SELECT ok((test_metrics ->> 'rmse')::float8 BETWEEN 0.05 AND 0.1 AND (test_metrics ->> 'r2')::float8 BETWEEN 0.9 AND 1, 'so is that of the test rows') FROM hyperband.model WHERE name = 'oscillator';
+SELECT ok(stddev(hyperband_predict('oscillator', o) - hertz) BETWEEN 0.05 AND 0.1, 'and that of the predictions') FROM oscillator o;
 SELECT * FROM finish();
