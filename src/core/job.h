@@ -57,8 +57,8 @@ typedef struct HbJob
 	uint64_t rows;         /* train on the first so many training rows; 0: all */
 	/*
 	 * Cross-validation in place of the validation rows: the training rows fall into so many folds, by their position modulo
-	 * folds; pulls first_fold..last_fold-1 train on all others from scratch and are evaluated on the fold.  The
-	 * result has the mean of the pulls. 0: none.
+	 * folds, where rows of equal features have one position; pulls first_fold..last_fold-1 train on all others from scratch
+	 * and are evaluated on the fold.  The result has the mean of the pulls. 0: none.
 	 */
 	uint32_t folds;
 	uint32_t first_fold;

@@ -442,6 +442,16 @@ report_curve(const HbCohort *cohort, uint32_t resource, bool evaluated, double e
 }
 
 static bool
+all_diverged(const HbCohort *cohort)
+{
+	int i = 0;
+
+	while (i < cohort->nmembers && cohort->members[i].diverged)
+		i++;
+	return i == cohort->nmembers;
+}
+
+static bool
 train_epochs(HbCohort *cohort, HbStatus *status)
 {
 	const HbJob *job = cohort->job;
@@ -466,6 +476,8 @@ train_epochs(HbCohort *cohort, HbStatus *status)
 		if (!report_curve(cohort, epoch + 1, evaluate, clock_seconds(CLOCK_MONOTONIC) - start,
 						  status))
 			return false;
+		if (all_diverged(cohort))
+			break;
 	}
 	return true;
 }

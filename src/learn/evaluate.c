@@ -132,16 +132,21 @@ static bool
 member_metrics(HbCohort *cohort, HbMember *member, const Evaluation *evaluation, int slot,
 			   HbStatus *status)
 {
+	bool regression = cohort->task == HB_TASK_REGRESSION;
 	double mean = evaluation->loss[slot] / (double) evaluation->n;
 	double loss;
 
-	/* figures of a regression are in the target's own unit, here squared */
-	if (cohort->task == HB_TASK_REGRESSION)
-		mean *= cohort->target_scale * cohort->target_scale;
+	/* in the target's own unit, squared; float32 cannot square the error of an absurd target that only validates */
+	if (regression)
+	{
+		if (!compute_metrics(cohort, member, evaluation, slot, status))
+			return false;
+		mean = 0.5 * member->metrics.value[HB_METRIC_RMSE] * member->metrics.value[HB_METRIC_RMSE];
+	}
 	member->validation_loss = mean;
 	if (!isfinite(mean))
 		return true;
-	if (!compute_metrics(cohort, member, evaluation, slot, status))
+	if (!regression && !compute_metrics(cohort, member, evaluation, slot, status))
 		return false;
 	loss = hb_metric_loss((HbMetricId) cohort->job->metric,
 						  member->metrics.value[cohort->job->metric]);

@@ -31,8 +31,10 @@ prepare_adam(const HbTraining *training, uint64_t t, HbUpdate *update)
 {
 	update->decay1 = (hb_real) training->beta1;
 	update->decay2 = (hb_real) training->beta2;
-	update->rate = (hb_real) ((double) update->rate / (1.0 - pow(training->beta1, (double) t)));
-	update->root = (hb_real) (1.0 / sqrt(1.0 - pow(training->beta2, (double) t)));
+	/* of the decays as the moments have them: where one is close to 1, rounding changes much of what it leaves */
+	update->rate =
+		(hb_real) ((double) update->rate / (1.0 - pow((double) update->decay1, (double) t)));
+	update->root = (hb_real) (1.0 / sqrt(1.0 - pow((double) update->decay2, (double) t)));
 }
 
 const HbOptimizer hb_optimizers[] = {

@@ -177,6 +177,22 @@ release_result(HbServer *server, HbJobResult *result)
 	hb_release(&server->host, result->trials);
 }
 
+/* Instead of a result that is too large for the memory that is left: the job would end no better in another trainer. */
+static void
+pack_out_of_memory(HbServer *server, HbWriter *writer, const HbJobResult *result)
+{
+	size_t bytes = 0;
+	HbStatus status;
+
+	for (uint32_t i = 0; i < result->ntrials; i++)
+		bytes += result->trials[i].state_bytes;
+	hb_writer_free(writer);
+	hb_writer_init(writer, &server->host);
+	hb_status_init(&status);
+	(void) hb_fail_memory(&status, bytes);
+	hb_pack_failure(writer, server->job_id, &status);
+}
+
 /* Each job's answer: RESULT, or FAILURE with why. */
 static void
 answer(HbServer *server, const HbJob *job)
@@ -195,6 +211,8 @@ answer(HbServer *server, const HbJob *job)
 		result.job_id = job->id;
 		result.cpu_seconds = cpu_now() - began;
 		hb_pack_result(&writer, &result);
+		if (writer.failed)
+			pack_out_of_memory(server, &writer, &result);
 	}
 	else
 		hb_pack_failure(&writer, job->id, &status);

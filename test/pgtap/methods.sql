@@ -160,7 +160,8 @@ SELECT is_empty($$SELECT * FROM races WHERE state = 'stopped' AND pulls = (SELEC
 SELECT is_empty($$SELECT r.* FROM runs r JOIN hyperband.checkpoint c ON c.study_id = id WHERE r.resource = 'folds'$$, 'folds: no fold''s weights are kept');
 SELECT is(count(*)::int, (SELECT count(*)::int FROM runs), 'every study has made a version of the model') FROM hyperband.model WHERE name = 'methods';
 SELECT is_empty($$SELECT m.version FROM hyperband.model m WHERE name = 'methods' AND (SELECT avg((hyperband_classify('methods', p, m.version) <> diabetes)::int) FROM pima p) > 0.35$$, 'and each of them predicts');
-SELECT is_empty($$SELECT m.version FROM hyperband.model m JOIN runs r ON r.id = m.study_id WHERE name = 'methods' AND abs(loss - (metrics -> 'error')::float8) > 1e-9$$, 'a version''s loss is that of the validation rows');
+SELECT is_empty($$SELECT m.version FROM hyperband.model m JOIN runs r ON r.id = m.study_id WHERE name = 'methods' AND abs(loss - (metrics -> 'error')::float8) > CASE label WHEN 'medium' THEN 0.02 ELSE 1e-9 END$$,
+	'a version''s loss is that of the validation rows; with precision medium, whose products round, but for some that are undecided');
 
 -- Warm start: the best first, and something learned.
 SELECT is_empty($$

@@ -23,9 +23,12 @@ count_curve(void *context, const HbCurvePoint *point)
 	return true;
 }
 
+static int ticks;
+
 static bool
 tick(void *context)
 {
+	ticks++;
 	return true;
 }
 
@@ -308,6 +311,7 @@ check_divergence(void)
 	HbDataset dataset = synthetic_dataset(1003, 37, 1, 1);
 	HbJobTrial trials[3];
 	HbJobResult together, alone;
+	int before = 0;
 
 	for (int i = 0; i < 3; i++)
 	{
@@ -324,6 +328,34 @@ check_divergence(void)
 	ok(same_trial(&alone.trials[0], &together.trials[2]), "its neighbours go on undisturbed");
 	free_result(&together);
 	free_result(&alone);
+	for (int longest = 3; longest <= 9; longest += 6)
+	{
+		ticks = 0;
+		alone = train(family, hb_provider_best(HB_HIGH), &dataset, &trials[1], 1, 0, longest);
+		free_result(&alone);
+		ok(ticks > 0 && (longest == 3 || ticks == before), "alone it ends where it diverged");
+		before = ticks;
+	}
+	synthetic_free(&dataset);
+}
+
+/* An error that float32 cannot square, on a row that only validates, is no divergence. */
+static void
+check_absurd_target(const HbFamily *family)
+{
+	HbDataset dataset = synthetic_dataset(1003, 7, 1, 1);
+	HbJobTrial trial = {.number = 1};
+	HbJobResult result;
+
+	((float *) dataset.targets)[dataset.validation[5]] = 1e25f;
+	set_params(family, &dataset, trial.params, "learning_rate", 0.01, NULL);
+	result = train(family, hb_provider_best(HB_HIGH), &dataset, &trial, 1, 0, 2);
+	is_int(result.trials[0].outcome, HB_OUTCOME_TRAINED, "%s: a target of 1e25 is no divergence",
+		   family->name);
+	is_near(result.trials[0].loss / 1e25,
+			dataset.header->target_scale / sqrt((double) dataset.header->rows_validation), 1e-3,
+			"%s: it is an error like any other", family->name);
+	free_result(&result);
 	synthetic_free(&dataset);
 }
 
@@ -523,6 +555,8 @@ main(void)
 	check_learns(linear, 4, 0.05, 0.06);
 	check_learns(linear, 1, 0.05, 0.02);
 	check_divergence();
+	check_absurd_target(mlp);
+	check_absurd_target(linear);
 	check_prediction(mlp, 4, -1);
 	check_prediction(mlp, 1, -1);
 	check_prediction(linear, 4, 0);

@@ -117,9 +117,40 @@ worst_of(const HbProvider *provider, int which)
 	return worst;
 }
 
+/* Where the gradient never changes, adam's step is the learning rate, however close to 1 its decays are. */
+static double
+slow_adam(const HbProvider *provider)
+{
+	hb_real w[HB_PAD] = {1}, s1[HB_PAD] = {0}, s2[HB_PAD] = {0}, g[HB_PAD] = {1};
+	HbTraining training = {.optimizer = &hb_optimizers[4],
+						   .learning_rate = 0.01,
+						   .beta1 = 0.999999,
+						   .beta2 = 0.9999999};
+
+	for (uint64_t t = 1; t <= 20; t++)
+	{
+		HbUpdate update;
+
+		hb_optimizer_step(&training, 1, t, &update);
+		update.rows = 1;
+		update.cols = HB_PAD;
+		update.g = g;
+		update.g_row = update.w_row = HB_PAD;
+		update.w = w;
+		update.s1 = s1;
+		update.s2 = s2;
+		provider->update(&update);
+	}
+	return (double) w[0];
+}
+
 int
 main(void)
 {
+	for (int p = 0; p < hb_nproviders; p++)
+		if (hb_providers[p] && hb_providers[p]->available())
+			is_near(slow_adam(hb_providers[p]), 0.8, 1e-4, "%s, adam: decays close to 1",
+					hb_providers[p]->name);
 	for (int p = 0; p < hb_nproviders; p++)
 		for (int i = 0; hb_providers[p] && hb_providers[p]->available() && i < hb_noptimizers; i++)
 		{
