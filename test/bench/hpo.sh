@@ -7,8 +7,8 @@
 # the tables that it loads (schema real_shared); Fashion-MNIST comes from Debian's package dataset-fashion-mnist.  PYTHON
 # names an interpreter with numpy, psycopg, torch, optuna and scikit-learn; without one the peers are skipped.
 # Short: letter and 12,000 Fashion-MNIST images, R = 27, one seed.  full: adult, synthetic 100,000 x 30 and all 60,000
-# images, too, R = 27 and 81, seeds 1 to 5.  TASKS, MODELS, RS, SEEDS, PEERS and PRECISIONS (of ours: "high medium") choose
-# otherwise.
+# images, too, R = 27 and 81, seeds 1 to 5.  TASKS, MODELS, RS, SEEDS, PEERS, METHODS and PRECISIONS (these two of ours;
+# "high medium") choose otherwise.
 #
 # Ours: the default (Hyperband, random draws), Hyperband with tpe, one bracket of Successive Halving, and random search, so that
 # each peer has its like; and with Sobol points one bracket and ASHA, which were best of all on recorded curves (replay.sh).
@@ -30,6 +30,7 @@ else
 	: "${TASKS=letter fashion_10k}" "${RS=27}" "${SEEDS=1}"
 fi
 : "${MODELS=linear mlp}" "${PEERS=halving optuna random}" "${PRECISIONS=high}"
+: "${METHODS=hyperband tpe halving random sobol_halving sobol_asha}"
 
 linear='"optimizer": ["nesterov", "adam"], "schedule": "constant", "batch_size": 128,
 	"l2": {"type": "float", "low": 1e-7, "high": 0.1, "log": true},
@@ -122,12 +123,17 @@ for task in $TASKS; do
 		for model in $MODELS; do
 			for seed in $SEEDS; do
 				for precision in $PRECISIONS; do
-					ours 'hyperband' ""
-					ours 'hyperband, tpe' ", sampler => 'tpe'"
-					ours 'hyperband, halving' ", scheduler => 'halving', n_trials => $R"
-					ours 'hyperband, random search' ", scheduler => 'full', n_trials => $full"
-					ours 'hyperband, sobol, halving' ", sampler => 'sobol', scheduler => 'halving', n_trials => $R"
-					ours 'hyperband, sobol, asha' ", sampler => 'sobol', scheduler => 'asha'"
+					for method in $METHODS; do
+						case $method in
+							hyperband) ours 'hyperband' "" ;;
+							tpe) ours 'hyperband, tpe' ", sampler => 'tpe'" ;;
+							halving) ours 'hyperband, halving' ", scheduler => 'halving', n_trials => $R" ;;
+							random) ours 'hyperband, random search' ", scheduler => 'full', n_trials => $full" ;;
+							sobol_halving) ours 'hyperband, sobol, halving' ", sampler => 'sobol', scheduler => 'halving', n_trials => $R" ;;
+							sobol_asha) ours 'hyperband, sobol, asha' ", sampler => 'sobol', scheduler => 'asha'" ;;
+							*) echo "hpo.sh: METHODS has an unknown method: $method" >&2; exit 2 ;;
+						esac
+					done
 				done
 				[ -z "$missing" ] || continue
 				for peer in $PEERS; do
