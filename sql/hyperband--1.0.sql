@@ -61,6 +61,8 @@ CREATE TABLE hyperband.study (
 	hint text,
 	created_at timestamptz NOT NULL DEFAULT now(),
 	started_at timestamptz,
+	run_at timestamptz,
+	run_from bigint NOT NULL DEFAULT 0,
 	finished_at timestamptz
 );
 CREATE INDEX study_owner_idx ON hyperband.study (owner);
@@ -97,6 +99,9 @@ COMMENT ON COLUMN hyperband.study.resource_spent IS 'units of resource trained a
 COMMENT ON COLUMN hyperband.study.best_trial_id IS 'trial of the best evaluation so far';
 COMMENT ON COLUMN hyperband.study.best_loss IS 'loss of the best evaluation so far';
 COMMENT ON COLUMN hyperband.study.system_identifier IS 'of the cluster it was made on: a restored dump starts nothing by itself';
+COMMENT ON COLUMN hyperband.study.run_at IS
+	'start of its present run, after hyperband_resume or a restart of the server a later one than started_at: from here time_limit counts';
+COMMENT ON COLUMN hyperband.study.run_from IS 'resource_spent at run_at';
 COMMENT ON COLUMN hyperband.study.sqlstate IS 'of the error that a failed study ended with';
 
 CREATE TABLE hyperband.bracket (
@@ -435,6 +440,13 @@ LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 20
 AS 'MODULE_PATHNAME', 'hb_sql_race';
 COMMENT ON FUNCTION hyperband.race(bigint) IS 'the trials of a study under racing that have a result, as in view racing_audit; of other studies none';
 
+CREATE FUNCTION hyperband.tie_loss(metrics jsonb) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN jsonb_typeof(metrics -> 'log_loss') = 'number' THEN (metrics -> 'log_loss')::float8
+			WHEN jsonb_typeof(metrics -> 'rmse') = 'number' THEN (metrics -> 'rmse')::float8 END;
+COMMENT ON FUNCTION hyperband.tie_loss(jsonb) IS
+	'what breaks ties between equal losses: log loss, or the root mean squared error; NULL where neither is a number';
+
 CREATE FUNCTION hyperband.bar(spent bigint, planned bigint) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (
@@ -483,10 +495,7 @@ SELECT s.study_id, s.owner, s.name, s.shown AS state,
 	   spent.resource AS resource_spent, s.resource_planned, s.best_loss,
 	   CASE s.direction WHEN 'maximize' THEN - s.best_loss ELSE s.best_loss END AS best_metric_value,
 	   clock.elapsed,
-	   CASE WHEN s.shown = 'running' AND spent.resource > 0 AND s.resource_planned > 0
-			THEN make_interval(secs => round(greatest(0, least(
-				clock.elapsed * greatest(0, s.resource_planned - spent.resource) / spent.resource,
-				extract(epoch FROM s.time_limit)::float8 - clock.elapsed)))) END AS eta
+	   make_interval(secs => round(ahead.seconds)) AS eta
 FROM (SELECT study.*,
 			 CASE WHEN state NOT IN ('queued', 'running') THEN state
 				  WHEN system_identifier IS DISTINCT FROM (SELECT c.system_identifier FROM pg_control_system() c)
@@ -503,12 +512,13 @@ LEFT JOIN (
 		   sum(running)::integer AS trials_running, sum(ended)::integer AS trials_done,
 		   sum(trials)::integer AS trials, max(last_at) AS last_at
 	FROM (SELECT b.study_id, b.bracket, b.rungs, b.trials,
-				 -- brackets whose configurations are not drawn yet are not done either
+				 -- configurations that are not drawn yet are not done either
 				 count(*) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled'))
-					+ CASE WHEN count(t.trial_id) = 0 THEN 1 ELSE 0 END AS alive,
+					+ greatest(b.trials - count(t.trial_id), 0) AS alive,
 				 count(*) FILTER (WHERE t.state = 'running') AS running,
 				 count(*) FILTER (WHERE t.state IN ('stopped', 'completed', 'diverged', 'failed')) AS ended,
-				 coalesce(min(coalesce(t.rung, -1)) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled')), -1) AS lowest,
+				 CASE WHEN count(t.trial_id) < b.trials THEN -1
+					  ELSE min(coalesce(t.rung, -1)) FILTER (WHERE t.state IN ('waiting', 'running', 'cancelled')) END AS lowest,
 				 max(greatest(t.started_at, t.finished_at)) AS last_at
 		  FROM hyperband.bracket b
 			   LEFT JOIN hyperband.trial t ON t.study_id = b.study_id AND t.bracket = b.bracket
@@ -528,6 +538,13 @@ CROSS JOIN LATERAL (
 							 WHERE p.trial_id = t.trial_id) c
 	WHERE s.shown = 'running' AND t.study_id = s.study_id AND t.state = 'running'
 ) spent
+-- At the pace of its present run; what lies beyond all intervals says nothing.
+LEFT JOIN LATERAL (
+	SELECT greatest(0, least(p.seconds * greatest(0, s.resource_planned - spent.resource) / (spent.resource - s.run_from),
+							 extract(epoch FROM s.time_limit)::float8 - p.seconds)) AS seconds
+	FROM (SELECT extract(epoch FROM statement_timestamp() - s.run_at)::float8 AS seconds) p
+	WHERE s.shown = 'running' AND spent.resource > s.run_from AND s.resource_planned > 0
+) ahead ON ahead.seconds < 1e12
 ORDER BY s.study_id;
 COMMENT ON VIEW hyperband.progress IS 'how far each study is: made for \watch';
 COMMENT ON COLUMN hyperband.progress.state IS 'as in study; interrupted: running by the catalog, but no live supervisor holds it, or of another cluster';
@@ -539,7 +556,8 @@ COMMENT ON COLUMN hyperband.progress.trials_done IS 'stopped, completed, diverge
 COMMENT ON COLUMN hyperband.progress.best_metric_value IS 'best_loss in the metric''s own unit';
 COMMENT ON COLUMN hyperband.progress.elapsed IS
 	'seconds since it started; of an interrupted study, until its last trial started or ended';
-COMMENT ON COLUMN hyperband.progress.eta IS 'time left at the pace so far, at most what time_limit leaves';
+COMMENT ON COLUMN hyperband.progress.eta IS
+	'time left at the pace since it was last started or resumed, at most what time_limit leaves';
 
 CREATE VIEW hyperband.leaderboard WITH (security_invoker = true) AS
 SELECT l.study_id, l.place::integer AS place, l.trial_id, l.number, l.bracket, l.state, l.resource, l.loss,
@@ -565,8 +583,7 @@ FROM (SELECT t.study_id, t.trial_id, t.number, t.bracket, t.state, t.config, s.d
 				SELECT v.resource, v.loss, v.comparable, v.tie
 				FROM (SELECT n.resource, n.loss,
 							 CASE WHEN n.loss < 'infinity' THEN n.loss END AS comparable,
-							 coalesce((n.metrics -> 'log_loss')::float8,
-									  (n.metrics -> 'rmse')::float8 * (n.metrics -> 'rmse')::float8) AS tie
+							 hyperband.tie_loss(n.metrics) AS tie
 					  FROM hyperband.evaluation n WHERE n.trial_id = t.trial_id) v
 				ORDER BY CASE WHEN s.means THEN v.resource END DESC, v.comparable, v.tie, v.resource DESC
 				LIMIT 1) e ON true) l

@@ -208,7 +208,7 @@ encode_array(const HbEncodeKernels *kernels, const HbColumn *column, const unsig
 {
 	float limit = clip_of(column);
 	size_t element = column->kind == HB_COLUMN_BYTES ? 1 : sizeof(float);
-	bool missing = hb_column_has_flag(column) && in[(size_t) column->length * element] != 0;
+	bool missing = in[(size_t) column->length * element] != 0;
 
 	if (missing)
 		memset(out, 0, (size_t) column->length * sizeof(float));

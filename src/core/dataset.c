@@ -27,9 +27,9 @@ hb_column_bytes(const HbColumn *column)
 		case HB_COLUMN_CATEGORY:
 			return sizeof(uint16_t);
 		case HB_COLUMN_BYTES:
-			return length + hb_column_has_flag(column);
+			return length + 1;
 		case HB_COLUMN_FLOATS:
-			return length * sizeof(float) + hb_column_has_flag(column);
+			return length * sizeof(float) + 1;
 	}
 	return 0;
 }
@@ -58,8 +58,7 @@ hb_columns_check(const HbColumn *columns, uint32_t ncolumns, uint32_t inputs, ui
 
 		if (column->length < 1 || (!array && column->length != 1))
 			return malformed(status, "length of a column");
-		if (!flags || column->flag > HB_FLAG_PRESENT || column->levels < 0 ||
-			column->levels > HB_MAX_LEVELS)
+		if (!flags || column->levels < 0 || column->levels > HB_MAX_LEVELS)
 			return malformed(status, "number of a column's levels");
 		size = hb_column_bytes(column);
 		if (size == 0 || column->record_offset + size > record_bytes)

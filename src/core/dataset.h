@@ -40,17 +40,6 @@ typedef enum HbColumnKind
 #define HB_CODE_OTHER 0xFFFFu
 #define HB_MAX_LEVELS 255
 
-/*
- * Whether the record of an array or bytea carries a flag byte for missing values.  In a data set's own columns the
- * flag is there where the indicator is; the encoder of another study's model may have one without the other.
- */
-typedef enum HbMissingFlag
-{
-	HB_FLAG_AS_INDICATOR = 0,
-	HB_FLAG_ABSENT = 1,
-	HB_FLAG_PRESENT = 2
-} HbMissingFlag;
-
 typedef struct HbColumn
 {
 	int32_t kind;           /* HbColumnKind */
@@ -63,15 +52,14 @@ typedef struct HbColumn
 							 * for arrays and bytea too */
 	uint8_t null_input;   /* category: an input after the levels for NULL */
 	uint8_t other_input;  /* category: an input after that for all other values */
-	uint8_t flag;         /* arrays and bytea: HbMissingFlag */
 	float clip;           /* |z| is cut to this; 0: never */
 	double mean;
 	double scale; /* 1 / standard deviation */
 } HbColumn;
 
 /*
- * Missing array or bytea: the payload is all zero bytes and the record carries a one-byte flag after it
- * (record_offset + payload bytes) when indicator is set: 1 = missing.  A NULL or an unseen value of a
+ * The record of an array or bytea has a one-byte flag after its elements (record_offset + payload bytes): 1 = missing, and
+ * the payload is all zero bytes.  It encodes as the mean, be there an indicator or not.  A NULL or an unseen value of a
  * category without a matching input encodes as all zeros.
  */
 
@@ -134,21 +122,13 @@ extern bool hb_columns_check(const HbColumn *columns, uint32_t ncolumns, uint32_
 /* Row numbers and their count of one part. */
 extern const uint32_t *hb_dataset_part(const HbDataset *dataset, HbPart part, uint64_t *count);
 
-/* Whether an array's record ends with a flag byte. */
-static inline bool
-hb_column_has_flag(const HbColumn *column)
-{
-	return column->flag == HB_FLAG_AS_INDICATOR ? column->indicator
-												: column->flag == HB_FLAG_PRESENT;
-}
-
 static inline bool
 hb_column_is_array(const HbColumn *column)
 {
 	return column->kind == HB_COLUMN_BYTES || column->kind == HB_COLUMN_FLOATS;
 }
 
-/* Bytes that a column takes in a record, its flag of missing arrays included; 0 for an unknown kind. */
+/* Bytes that a column takes in a record, the flag of arrays included; 0 for an unknown kind. */
 extern uint64_t hb_column_bytes(const HbColumn *column);
 
 /*

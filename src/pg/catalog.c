@@ -360,6 +360,7 @@ study_from_row(void)
 	s->hint = hb_row_text(0, ++c);
 	s->created_at = hb_row_time(0, ++c);
 	s->started_at = hb_row_time(0, ++c);
+	s->run_at = hb_row_time(0, ++c);
 	s->finished_at = hb_row_time(0, ++c);
 	return s;
 }
@@ -374,7 +375,7 @@ hb_study_get(int64 study_id)
 		" validation, seed, split_seed, time_limit, rows_train, rows_validation, rows_skipped,"
 		" fingerprint, versions, resource_planned, resource_spent, best_trial_id, best_loss,"
 		" cancel_requested, system_identifier, sqlstate, error, detail, hint, created_at,"
-		" started_at, finished_at FROM hyperband.study WHERE study_id = $1",
+		" started_at, run_at, finished_at FROM hyperband.study WHERE study_id = $1",
 		"l");
 
 	return hb_run(&statement, study_id) == 0 ? NULL : study_from_row();
@@ -442,7 +443,7 @@ hb_study_mark_running(int64 study_id)
 {
 	static HbStatement statement = HB_WRITE(
 		"UPDATE hyperband.study SET state = 'running', finished_at = NULL,"
-		" started_at = coalesce(started_at, now())"
+		" started_at = coalesce(started_at, now()), run_at = now(), run_from = resource_spent"
 		" WHERE study_id = $1 AND state IN ('queued', 'running') AND system_identifier = $2",
 		"ll");
 
@@ -585,12 +586,12 @@ hb_study_cancel_requested(int64 study_id)
 	return hb_run(&statement, study_id) > 0 && hb_row_bool(0, 1);
 }
 
-void
+bool
 hb_study_delete(int64 study_id)
 {
 	static HbStatement statement = HB_WRITE("DELETE FROM hyperband.study WHERE study_id = $1", "l");
 
-	hb_run(&statement, study_id);
+	return hb_run(&statement, study_id) > 0;
 }
 
 /*

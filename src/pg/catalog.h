@@ -97,6 +97,7 @@ typedef struct HbStudyRow
 	char *hint;
 	TimestampTz created_at;
 	TimestampTz started_at;  /* 0: NULL */
+	TimestampTz run_at;      /* start of its present run; 0: NULL */
 	TimestampTz finished_at; /* 0: NULL */
 } HbStudyRow;
 
@@ -114,7 +115,7 @@ extern int64 *hb_study_running_ids(void);
 extern bool hb_study_mark_running(int64 study_id);
 /* running, queued, failed, cancelled -> queued, clears the error and cancel_requested, takes this system's identifier. */
 extern void hb_study_requeue(int64 study_id);
-/* running -> queued after a restart of the server; false: it ended or was cancelled meanwhile. */
+/* running -> queued, after a restart of the server or for want of workers; false: it ended or was cancelled meanwhile. */
 extern bool hb_study_take_up(int64 study_id);
 /* What loading found out. */
 extern void hb_study_loaded(int64 study_id, const char *task, const char *metric,
@@ -127,7 +128,7 @@ extern void hb_study_finish(int64 study_id, const char *state, const HbStatus *e
 /* Sets cancel_requested; a queued study becomes cancelled at once. Returns whether anything changed. */
 extern bool hb_study_request_cancel(int64 study_id);
 extern bool hb_study_cancel_requested(int64 study_id);
-extern void hb_study_delete(int64 study_id);
+extern bool hb_study_delete(int64 study_id);
 
 /* Trials with their configurations, and the plan's brackets with them. Sets resource_planned. */
 typedef struct HbTrialRow

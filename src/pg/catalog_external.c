@@ -32,7 +32,8 @@ hb_external_start(int64 study_id)
 {
 	static HbStatement statement =
 		HB_WRITE("UPDATE hyperband.study SET state = 'running', finished_at = NULL,"
-				 " started_at = coalesce(started_at, now()) WHERE study_id = $1",
+				 " started_at = coalesce(started_at, now()), run_at = now(),"
+				 " run_from = resource_spent WHERE study_id = $1",
 				 "l");
 
 	hb_run(&statement, study_id);

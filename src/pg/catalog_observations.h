@@ -18,9 +18,7 @@
 	" WHERE t.study_id = " study " AND t.number <= " last " AND t.rung IS NOT NULL"                \
 	" AND t.state IN ('diverged', 'failed') ORDER BY 1, 2"
 
-/* What breaks ties between equal losses: log loss or mean squared error. */
-#define HB_TIE_LOSS(metrics)                                                                       \
-	"coalesce((" metrics " -> 'log_loss')::float8,"                                                \
-	" (" metrics " -> 'rmse')::float8 * (" metrics " -> 'rmse')::float8)"
+/* What breaks ties between equal losses; hb_tie_loss() in C. */
+#define HB_TIE_LOSS(metrics) "hyperband.tie_loss(" metrics ")"
 
 #endif /* HB_CATALOG_OBSERVATIONS_H */

@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 #include "pg/external.h"
+#include "pg/run.h"
 #include "pg/tuple.h"
 
 enum
@@ -21,7 +22,7 @@ enum
 	STUDY_STATE,
 	STUDY_CREATED_AT,
 	STUDY_SYSTEM_IDENTIFIER,
-	STUDY_STARTED_AT,
+	STUDY_RUN_AT,
 	STUDY_TIME_LIMIT,
 	STUDY_RESOURCE_SPENT,
 	STUDY_BEST_TRIAL_ID,
@@ -34,7 +35,7 @@ static HbTable study_table = {"study",
 							   {"state", TEXTOID},
 							   {"created_at", TIMESTAMPTZOID},
 							   {"system_identifier", INT8OID},
-							   {"started_at", TIMESTAMPTZOID},
+							   {"run_at", TIMESTAMPTZOID},
 							   {"time_limit", INTERVALOID},
 							   {"resource_spent", INT8OID},
 							   {"best_trial_id", INT8OID},
@@ -252,10 +253,10 @@ set_time(HbTuple *tuple, int column, TimestampTz value)
 static TimestampTz
 deadline_of(const HbTuple *study)
 {
-	if (study->nulls[STUDY_STARTED_AT] || study->nulls[STUDY_TIME_LIMIT])
+	if (study->nulls[STUDY_RUN_AT] || study->nulls[STUDY_TIME_LIMIT])
 		return 0;
-	return DatumGetTimestampTz(DirectFunctionCall2(
-		timestamptz_pl_interval, study->values[STUDY_STARTED_AT], study->values[STUDY_TIME_LIMIT]));
+	return hb_run_deadline(DatumGetIntervalP(study->values[STUDY_TIME_LIMIT]),
+						   DatumGetTimestampTz(study->values[STUDY_RUN_AT]));
 }
 
 /*
@@ -435,6 +436,19 @@ hb_bracket_start(int64 study_id, const HbPlanBracket *bracket)
 	hb_tuple_insert(&row);
 	for (int r = 0; r < bracket->nrungs; r++)
 		insert_rung(study_id, bracket, r);
+}
+
+/* The search space had no more configurations than so many. */
+void
+hb_bracket_cut(int64 study_id, int bracket, int trials)
+{
+	int64 keys[] = {study_id, bracket};
+	HbTuple row;
+
+	if (!hb_tuple_find(&row, &bracket_table, HB_TUPLE_CHANGE, keys))
+		return;
+	set_int(&row, BRACKET_TRIALS, trials);
+	hb_tuple_update(&row);
 }
 
 int64

@@ -221,7 +221,8 @@ hyperband_wait(PG_FUNCTION_ARGS)
 	hb_require_argument(fcinfo, 0, "study");
 	study_id = PG_GETARG_INT64(0);
 	(void) hb_visible_study(study_id);
-	if (hb_launch_pending(study_id))
+	/* a transaction that holds the turn keeps all workers from going on */
+	if (hb_launch_pending(study_id) || hb_holds_turn(study_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot wait for study %lld in the transaction that changed it",
@@ -229,6 +230,26 @@ hyperband_wait(PG_FUNCTION_ARGS)
 				 errhint("Commit the transaction first: what it asked for happens at COMMIT.")));
 	PG_RETURN_TEXT_P(cstring_to_text(
 		wait_for(study_id, deadline_of(PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1)))));
+}
+
+static void
+could_not_serialize(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("could not serialize access due to concurrent update")));
+}
+
+/* Nothing was to be cancelled, or only nothing that the transaction's snapshot shows, which is older than the study's state. */
+static void
+require_ended(int64 study_id)
+{
+	HbStudyRow *study;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	study = hb_visible_study(study_id);
+	if (!hb_state_has_ended(study->state) && !study->cancel_requested)
+		could_not_serialize();
 }
 
 Datum
@@ -248,6 +269,8 @@ hyperband_cancel(PG_FUNCTION_ARGS)
 		hb_lock_turn(study->study_id);
 	changed = hb_study_request_cancel(study->study_id);
 	hb_catalog_leave(&scope);
+	if (!changed)
+		require_ended(study->study_id);
 	if (changed)
 		hb_signal_at_commit(study->owner, study->study_id);
 	PG_RETURN_BOOL(changed);
@@ -355,7 +378,9 @@ hyperband_drop(PG_FUNCTION_ARGS)
 	study = hb_visible_study(PG_GETARG_INT64(0));
 	refuse_while_held(study);
 	hb_catalog_enter(&scope);
-	hb_study_delete(study->study_id);
+	if (!hb_study_delete(study->study_id) && IsolationUsesXactSnapshot() &&
+		hb_study_get(study->study_id) != NULL)
+		could_not_serialize();
 	hb_catalog_leave(&scope);
 	refuse_while_held(study);
 	PG_RETURN_VOID();

@@ -11,6 +11,8 @@
 #include "access/xlog.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
 
 #include "pg/request.h"
 
@@ -153,6 +155,29 @@ study_of(int64 trial_id)
 	return study_id;
 }
 
+/* Those that break ties are compared as floats; what is no number breaks none. */
+static void
+check_metrics(Jsonb *metrics)
+{
+	static const char *const names[] = {"log_loss", "rmse"};
+
+	if (!JB_ROOT_IS_OBJECT(metrics))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"metrics\" must be a JSON object")));
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		JsonbValue buffer;
+		JsonbValue *value =
+			getKeyJsonValueFromContainer(&metrics->root, names[i], strlen(names[i]), &buffer);
+
+		if (value != NULL && value->type == jbvNumeric &&
+			!isfinite(DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+														 NumericGetDatum(value->val.numeric)))))
+			ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+							errmsg("\"%s\" of the metrics is out of range", names[i])));
+	}
+}
+
 Datum
 hyperband_tell(PG_FUNCTION_ARGS)
 {
@@ -170,9 +195,8 @@ hyperband_tell(PG_FUNCTION_ARGS)
 	hb_require_argument(fcinfo, 3, "loss");
 	if (!PG_ARGISNULL(4))
 		metrics = PG_GETARG_JSONB_P(4);
-	if (metrics != NULL && !JB_ROOT_IS_OBJECT(metrics))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("\"metrics\" must be a JSON object")));
+	if (metrics != NULL)
+		check_metrics(metrics);
 	trial_id = PG_GETARG_INT64(0);
 	study = begin(study_of(trial_id), &scope, &turn);
 	if (study == NULL)

@@ -137,6 +137,7 @@ extern int64 hb_trial_study(int64 trial_id); /* 0: no such trial */
 extern bool hb_told_get(int64 trial_id, HbToldTrial *trial);
 
 extern void hb_bracket_start(int64 study_id, const HbPlanBracket *bracket);
+extern void hb_bracket_cut(int64 study_id, int bracket, int trials);
 /* seq: place in the log of asha; 0: none. */
 extern int64 hb_trial_draw(int64 study_id, int64 number, int bracket, Jsonb *config, int seq);
 extern void hb_handout_insert(int64 study_id, const HbHandout *handout, int64 worker, int64 lease);
@@ -265,6 +266,7 @@ extern void hb_turn_recover(HbExternal *study, HbTurn *turn, int64 worker);
 extern int64 hb_worker_self(void);
 extern bool hb_worker_is_alive(int64 worker);
 extern void hb_lock_turn(int64 study_id);
+extern bool hb_holds_turn(int64 study_id);
 
 /* ---- minimize.c ---- */
 
@@ -272,6 +274,8 @@ extern void hb_lock_turn(int64 study_id);
 extern void hb_run_function_study(HbStudyRow *study);
 /* Ends the workers; after the study's end and after an error. */
 extern void hb_function_cleanup(void);
+/* The process found no worker slot for its study's workers, queued the study again, and is to end. */
+extern bool hb_supervisor_starves;
 
 /* The objective by oid or text; 42883, 42804 and 42501. */
 extern Oid hb_objective_check(Oid function, const char *text, Oid role);

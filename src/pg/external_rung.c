@@ -195,6 +195,7 @@ hb_bracket_cut_short(HbExternal *study, HbTurn *turn, const HbPlanBracket *brack
 {
 	HbRungRow row;
 
+	hb_bracket_cut(study->study_id, bracket->bracket, trials);
 	hb_rung_expect(study->study_id, bracket->bracket, 0, trials);
 	if (study->asha)
 		return;
@@ -232,8 +233,12 @@ hb_external_finish(HbExternal *study, HbTurn *turn, bool out_of_time)
 	/* a race that time ended has no trial that completed */
 	if (!found && study->scheduler->completed_wins)
 		found = hb_study_choose_best(study->study_id, false);
-	hb_handouts_clear(study->study_id);
-	turn->outstanding = 0;
+	/* what ended for want of time goes on from its handouts when it is resumed */
+	if (found || !out_of_time)
+	{
+		hb_handouts_clear(study->study_id);
+		turn->outstanding = 0;
+	}
 	hb_status_init(&failure);
 	if (!found && out_of_time)
 		hb_fail(&failure, "57014", HB_TIME_LIMIT_MESSAGE);

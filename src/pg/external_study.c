@@ -111,11 +111,12 @@ build_plan(HbExternal *e, const HbStudyRow *study, const HbOptions *options)
 		hb_raise(&status);
 	if (e->sampler->limit != NULL && !e->sampler->limit(&hb_host_pg, e->space, &proposals, &status))
 		hb_raise(&status);
+	if (proposals == PG_INT64_MAX)
+		return;
 	/* a grid ends the study where it ends itself */
-	if ((request->n_trials == 0 && request->infinite) || e->plan.trials > proposals)
+	if (request->infinite ? request->n_trials == 0 || request->n_trials > proposals
+						  : e->plan.trials > proposals)
 	{
-		if (proposals == PG_INT64_MAX)
-			return;
 		hb_plan_release(&hb_host_pg, &e->plan);
 		request->n_trials = proposals;
 		if (!e->scheduler->plan(&hb_host_pg, request, &e->plan, &status))
@@ -342,8 +343,7 @@ make_study(HbStudyRow *study)
 	hb_warm_check(options.warm_start);
 	build_external(&e, study);
 	study->n_trials = (int) e.request.n_trials;
-	study->resource_planned =
-		e.request.infinite && e.request.n_trials == 0 ? 0 : hb_plan_cost(&e.plan, e.from_scratch);
+	study->resource_planned = hb_plan_whole_cost(&e.request, &e.plan, e.from_scratch);
 	if (e.request.infinite && study->n_trials == 0 && study->time_limit == NULL)
 		ereport(NOTICE, (errmsg("study has no end"),
 						 errdetail("It has no \"max_resource\", no \"n_trials\" and no "
@@ -353,6 +353,8 @@ make_study(HbStudyRow *study)
 	study_id = hb_study_insert(study);
 	hb_warm_keep(study_id, options.warm_start);
 	hb_turn_insert(study_id);
+	/* nobody else sees it yet; who waits for it within the transaction is told so */
+	hb_lock_turn(study_id);
 	if (!e.function)
 		hb_external_start(study_id);
 	hb_catalog_leave(&scope);

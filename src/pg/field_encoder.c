@@ -358,8 +358,6 @@ hb_encoder_remap(const HbFieldEncoder *model, const HbFieldEncoder *data)
 		columns[i] = own->column;
 		columns[i].kind = other->column.kind;
 		columns[i].record_offset = other->column.record_offset;
-		if (own->column.kind == HB_COLUMN_BYTES || own->column.kind == HB_COLUMN_FLOATS)
-			columns[i].flag = other->column.indicator ? HB_FLAG_PRESENT : HB_FLAG_ABSENT;
 		if (own->column.kind == HB_COLUMN_CATEGORY)
 			remap[i] = remap_levels(own, other);
 	}

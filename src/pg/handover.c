@@ -61,6 +61,7 @@ static HbWaiting *hb_waiting = NULL;
 
 static bool hb_restart_wanted = false;
 static int hb_slot_to_hand_on = 0; /* the study slot; 0: none, or handed on */
+static HbLaunchExtra hb_own;       /* whose studies this process runs */
 
 /* Runs after everything else at process end, shared memory is left by then. */
 static void
@@ -199,6 +200,9 @@ hb_handover_at_exit(int code, Datum arg)
 	hb_slot_to_hand_on = 0;
 	if (hb_waiting_take(&next) && !hb_launch_for(next.database, next.owner))
 		hb_waiting_add(next.database, next.owner);
+	/* What else its owner has queued, of which only this process may have known.  Not at once: why it was ended may last. */
+	if (code != 0)
+		hb_waiting_add(hb_own.database, hb_own.owner);
 }
 
 void
@@ -221,6 +225,7 @@ hb_handover_begin(HbLaunchExtra *extra)
 		notes[i].next.owner = InvalidOid;
 	}
 	LWLockRelease(AddinShmemInitLock);
+	hb_own = *extra;
 }
 
 /* Hands this process's worker slot on; false: there is no room for a note. */

@@ -80,6 +80,8 @@ hb_load_in_transaction(const HbLoadRequest *request, MemoryContext result_contex
 	PG_TRY();
 	{
 		XactReadOnly = true;
+		/* the rows are to be those that are there once the table's lock is held */
+		XactIsoLevel = XACT_READ_COMMITTED;
 		GetUserIdAndSecContext(&user, &security);
 		SetUserIdAndSecContext(user, security | SECURITY_RESTRICTED_OPERATION);
 		PushActiveSnapshot(GetTransactionSnapshot());

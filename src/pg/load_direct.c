@@ -98,12 +98,15 @@ note_target(HbLoadDirect *direct, Form_pg_attribute attribute, int offset)
 	direct->target_align = attribute->attalign;
 }
 
-/* Whether all features lie at fixed places; a target of variable length may follow them. */
+/* Whether all features are numbers at fixed places; a target of variable length may follow them. */
 static bool
 lay_out(const HbLoad *load, HbLoadDirect *direct, TupleDesc descriptor)
 {
 	int offset = 0, features = 0;
 
+	/* tokens of anything else are longer, and their places are no column numbers */
+	if (load->token_bytes != sizeof(uint64) * (load->ncolumns + 1))
+		return false;
 	for (int i = 0; i <= load->ncolumns; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);

@@ -183,7 +183,8 @@ hb_file_start(HbLoadFile *file, uint64 position, size_t record_bytes, double exp
 {
 	Assert(position % PAGE_BYTES == 0);
 	file->threshold = FLUSH_BYTES;
-	file->buffer = file->own_buffer = palloc0(FLUSH_BYTES + record_bytes + PAGE_BYTES);
+	file->own_bytes = FLUSH_BYTES + record_bytes + PAGE_BYTES;
+	file->buffer = file->own_buffer = palloc0(file->own_bytes);
 	file->used = 0;
 	file->position = position;
 	file->try_huge = record_bytes <= FLUSH_BYTES;
@@ -197,6 +198,14 @@ hb_file_start(HbLoadFile *file, uint64 position, size_t record_bytes, double exp
 	}
 }
 
+/* What lies between a record's columns is zero, so that records of equal features are equal byte by byte. */
+static void
+clear_rest(HbLoadFile *file)
+{
+	if (file->buffer == file->own_buffer)
+		memset(file->buffer + file->used, 0, file->own_bytes - file->used);
+}
+
 /* From the boundary within the buffer on, records are stored in place if the kernel helps. */
 static void
 enter_window(HbLoadFile *file, uint64 boundary)
@@ -208,6 +217,7 @@ enter_window(HbLoadFile *file, uint64 boundary)
 	file->used -= before;
 	(void) open_window(file, boundary, 0);
 	memmove(file->buffer, file->own_buffer + before, file->used);
+	clear_rest(file);
 }
 
 static void
@@ -223,6 +233,7 @@ advance_window(HbLoadFile *file)
 	file->position += done;
 	file->used = used;
 	(void) open_window(file, file->position, 1);
+	clear_rest(file);
 }
 
 /* Makes room for the next records, or ends the last. */
@@ -251,6 +262,7 @@ hb_file_flush(HbLoadFile *file, bool all)
 	}
 	file->position += length;
 	file->used -= length;
+	clear_rest(file);
 }
 
 /* At a multiple of HUGE_BYTES: only there the file's huge pages are mapped as such. */

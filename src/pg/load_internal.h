@@ -116,6 +116,7 @@ typedef struct HbLoadFile
 	int fd;       /* -1: none */
 	char *buffer; /* own_buffer, or the window */
 	char *own_buffer;
+	size_t own_bytes;
 	char *window;   /* into the file, NULL: none */
 	char *reserved; /* around it, for alignment */
 	size_t reserved_length;

@@ -619,6 +619,9 @@ hb_read_run(HbLoad *load)
 	rewritten =
 		pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, parsed), query, NULL, 0, NULL);
 	plan = pg_plan_query(linitial_node(Query, rewritten), query, 0, NULL);
+	/* All locks are held now.  A snapshot from before would not see what was committed while they were waited for. */
+	PopActiveSnapshot();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	load->estimated_rows = plan->planTree->plan_rows;
 	receiver->receiver.receiveSlot = receive_row;
 	receiver->receiver.rStartup = receive_startup;

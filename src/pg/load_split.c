@@ -209,6 +209,18 @@ repair_class(Split *split, uint32 class)
 		split_occurrences(split, class, from, to);
 }
 
+static void
+repair_classes(Split *split)
+{
+	index_classes(split);
+	for (uint32 c = 0; c < split->load->nclasses; c++)
+	{
+		if ((c & 1023) == 0)
+			CHECK_FOR_INTERRUPTS();
+		repair_class(split, c);
+	}
+}
+
 /*
  * Where only one distinct row is left to train on while validation has others, no feature varies any more: each
  * group is split by number of occurrence instead.
@@ -245,9 +257,11 @@ split_groups(Split *split)
 			continue;
 		validating = (int64) rint(load->request->validation * n);
 		validating = Max(1, Min(validating, n - 1));
+		/* evenly: within a group rows are in order of their target */
 		for (int64 i = 0; i < n; i++)
 		{
-			HbPart to = i < validating ? HB_PART_VALIDATION : HB_PART_TRAIN;
+			bool validates = (i + 1) * validating / n > i * validating / n;
+			HbPart to = validates ? HB_PART_VALIDATION : HB_PART_TRAIN;
 
 			move_row(split, first + i, to == HB_PART_TRAIN ? HB_PART_VALIDATION : HB_PART_TRAIN,
 					 to);
@@ -280,25 +294,16 @@ hb_load_split(HbLoad *load)
 {
 	Split split = {.load = load};
 	uint64 usable;
-	bool incomplete;
 
 	usable = load->count[HB_PART_TRAIN] + load->count[HB_PART_VALIDATION];
 	if (usable < HB_MIN_ROWS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to train"),
 				 errdetail("Found " UINT64_FORMAT ", need at least %d.", usable, HB_MIN_ROWS)));
-	incomplete = count_classes(&split);
+	if (count_classes(&split))
+		repair_classes(&split);
+	/* last, since a repair may leave one distinct row to train on */
 	split_groups(&split);
-	if (incomplete)
-	{
-		index_classes(&split);
-		for (uint32 c = 0; c < load->nclasses; c++)
-		{
-			if ((c & 1023) == 0)
-				CHECK_FOR_INTERRUPTS();
-			repair_class(&split, c);
-		}
-	}
 	if (load->count[HB_PART_VALIDATION] == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to validate"),

@@ -341,6 +341,14 @@ hb_lock_turn(int64 study_id)
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
+bool
+hb_holds_turn(int64 study_id)
+{
+	LOCKTAG tag = hb_lock_tag(MyDatabaseId, study_id, HB_LOCK_TURN);
+
+	return hb_lock_held_by_me(&tag, ExclusiveLock);
+}
+
 void
 hb_lock_model_name(Oid owner, const char *name)
 {

@@ -174,7 +174,7 @@ hb_work_send(HbLoop *loop, int index, HbSlot *slot)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 						errdetail("Failed to build a job for a trainer.")));
 	slot->state = HB_SLOT_BUSY;
-	slot->heard = GetCurrentTimestamp();
+	slot->heard = hb_monotonic();
 	work->state = HB_WORK_RUNNING;
 	if (!hb_slot_send(slot))
 		hb_loop_lost(loop, slot, NULL);
@@ -214,13 +214,13 @@ hb_open_slots(void)
 static HbSlot *
 hb_loop_free_slot(HbRun *run)
 {
-	TimestampTz now;
+	int64 now;
 	int i;
 
 	for (i = 0; i < HB_MAX_SLOTS; i++)
 		if (hb_slots[i].state == HB_SLOT_CLOSED && hb_slots[i].lock != 0)
 			return &hb_slots[i];
-	now = GetCurrentTimestamp();
+	now = hb_monotonic();
 	if (now < run->slot_retry)
 		return NULL;
 	for (i = 0; i < HB_MAX_SLOTS; i++)
@@ -232,8 +232,21 @@ hb_loop_free_slot(HbRun *run)
 			return &hb_slots[i];
 		break;
 	}
-	run->slot_retry = TimestampTzPlusMilliseconds(now, HB_SLOT_RETRY);
+	run->slot_retry = now + HB_SLOT_RETRY;
 	return NULL;
+}
+
+/* Time in which others have all trainer slots is none of the study's time limit. */
+static void
+hb_loop_starve(HbRun *run)
+{
+	int64 now = hb_monotonic();
+
+	if (hb_open_slots() > 0)
+		now = 0;
+	else if (run->starved != 0 && run->deadline != 0)
+		run->deadline = TimestampTzPlusMilliseconds(run->deadline, now - run->starved);
+	run->starved = now;
 }
 
 /* Never more trainers than the study asks for or than there are works to do. */
@@ -248,8 +261,12 @@ hb_loop_grow(HbLoop *loop)
 		HbSlot *slot = hb_loop_free_slot(loop->run);
 
 		if (!slot)
+		{
+			hb_loop_starve(loop->run);
 			return;
+		}
 		hb_slot_open(slot, &loop->run->spec);
+		loop->run->starved = 0;
 	}
 }
 
@@ -420,10 +437,17 @@ hb_loop_receive(HbLoop *loop, HbSlot *slot)
 		hb_loop_lost(loop, slot, NULL);
 }
 
+static bool
+hb_is_silent(const HbSlot *slot)
+{
+	return (slot->state == HB_SLOT_STARTING || slot->state == HB_SLOT_BUSY) &&
+		   hb_monotonic() - slot->heard >= HB_SILENCE;
+}
+
+/* This process may have been held up itself: what came meanwhile is read before anybody is given up. */
 static void
 hb_loop_watchdog(HbLoop *loop)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	int i;
 
 	for (i = 0; i < HB_MAX_SLOTS; i++)
@@ -431,9 +455,10 @@ hb_loop_watchdog(HbLoop *loop)
 		HbSlot *slot = &hb_slots[i];
 		HbStatus status;
 
-		if (slot->state != HB_SLOT_STARTING && slot->state != HB_SLOT_BUSY)
+		if (!hb_is_silent(slot))
 			continue;
-		if (!TimestampDifferenceExceeds(slot->heard, now, HB_SILENCE))
+		hb_loop_receive(loop, slot);
+		if (!hb_is_silent(slot))
 			continue;
 		hb_status_init(&status);
 		(void) hb_fail(&status, HB_ERR_PROTOCOL, "it was silent for %d seconds", HB_SILENCE / 1000);

@@ -22,10 +22,13 @@
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 
+#include "pg/launch.h"
 #include "pg/run.h"
+#include "pg/slot.h"
 
 #define EVALUATOR_TYPE "hyperband evaluator"
 #define LOOK_EVERY 1000    /* ms */
+#define STARVES_AFTER 5000 /* ms without a worker, and up to as many more */
 #define END_WITHIN 10000   /* ms, of a worker that was told to end */
 #define MAX_BARREN_ENDS 10 /* workers in a row that ended at once, without a result */
 
@@ -201,6 +204,7 @@ look(HbExternal *study, bool recover, int64 *progress)
 	if (hb_study_cancel_requested(study->study_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling study due to user request")));
+	hb_check_owner_exists(study->owner);
 	found = hb_turn_begin(study, &turn);
 	if (!found && hb_study_get(study->study_id) != NULL)
 		hb_study_damaged(study->study_id, "Its counters are missing.");
@@ -260,6 +264,32 @@ keep_running(const HbStudyRow *study)
 	return barren;
 }
 
+bool hb_supervisor_starves = false;
+
+static bool
+has_workers(void)
+{
+	for (int i = 0; i < nevaluators; i++)
+		if (evaluators[i].handle != NULL)
+			return true;
+	return false;
+}
+
+/*
+ * Supervisors that hold all worker slots would wait for ever for workers to start: one that has waited for a while queues
+ * its study again, and ends.
+ */
+static bool
+put_back(const HbStudyRow *study)
+{
+	HbTransaction transaction;
+
+	hb_transaction_begin(&transaction);
+	hb_supervisor_starves = hb_study_take_up(study->study_id);
+	hb_transaction_commit(&transaction);
+	return hb_supervisor_starves;
+}
+
 static HbExternal *
 open_study(const HbStudyRow *study)
 {
@@ -293,7 +323,7 @@ wait_for_workers(TimestampTz deadline)
 static TimestampTz
 deadline_of(const HbStudyRow *study)
 {
-	return study->started_at == 0 ? 0 : hb_run_deadline(study->time_limit, study->started_at);
+	return study->run_at == 0 ? 0 : hb_run_deadline(study->time_limit, study->run_at);
 }
 
 void
@@ -305,6 +335,7 @@ hb_run_function_study(HbStudyRow *study)
 	Outcome outcome;
 	int64 progress = 0;
 	int64 before = -1;
+	int64 fed = hb_monotonic();
 	int barren = 0;
 
 	external = open_study(study);
@@ -322,6 +353,11 @@ hb_run_function_study(HbStudyRow *study)
 			ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 							errmsg("workers of the study end before they give a result"),
 							errhint("The server's log tells why.")));
+		if (has_workers())
+			fed = hb_monotonic();
+		else if (hb_monotonic() - fed > STARVES_AFTER + MyProcPid % STARVES_AFTER &&
+				 put_back(study))
+			return;
 		wait_for_workers(deadline);
 		outcome = look(external, false, &progress);
 	}

@@ -7,6 +7,7 @@
  */
 #include "pg.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "options.h"
@@ -121,6 +122,10 @@ read_clip(const char *key, const JsonbValue *value, HbOptions *options)
 	options->clip = number_option(key, value, "a number that is not negative");
 	if (options->clip < 0)
 		invalid_option(key, "a number that is not negative");
+	/* it becomes a float, where nothing must turn into infinity or into 0, which is off */
+	if (options->clip > FLT_MAX || (options->clip > 0 && options->clip < FLT_MIN))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("value of option \"%s\" is out of range", key)));
 }
 
 static void

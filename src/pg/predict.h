@@ -61,6 +61,7 @@ typedef struct HbSnapshotMark
 	TransactionId xmax;
 	uint32 running;
 	int32 subtransactions;
+	CommandId command; /* whose effects are not seen, nor those of later ones of the transaction */
 } HbSnapshotMark;
 
 /* Which model a name meant, and until when that holds. */

@@ -9,6 +9,7 @@
  */
 #include "pg.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -320,14 +321,15 @@ predictor_load(HbModelRow *row)
 
 /* ---- resolution ---- */
 
-/* Within one session this tells two snapshots apart: as transactions end, one of these moves. */
+/* Within one session this tells two snapshots apart: as transactions end and commands follow each other, one of these moves. */
 static HbSnapshotMark
 snapshot_mark(Snapshot snapshot)
 {
 	HbSnapshotMark mark = {.xmin = snapshot->xmin,
 						   .xmax = snapshot->xmax,
 						   .running = snapshot->xcnt,
-						   .subtransactions = snapshot->subxcnt};
+						   .subtransactions = snapshot->subxcnt,
+						   .command = snapshot->curcid};
 
 	return mark;
 }
@@ -336,7 +338,7 @@ static bool
 same_mark(const HbSnapshotMark *a, const HbSnapshotMark *b)
 {
 	return a->xmin == b->xmin && a->xmax == b->xmax && a->running == b->running &&
-		   a->subtransactions == b->subtransactions;
+		   a->subtransactions == b->subtransactions && a->command == b->command;
 }
 
 bool
@@ -372,6 +374,7 @@ resolution_stamp(HbResolution *resolution)
 	resolution->roles = role_generation;
 	/* Taken after the generation: a transaction is visible before its invalidations are sent. */
 	newest = snapshot_mark(GetCatalogSnapshot(InvalidOid));
+	newest.command = GetCurrentCommandId(false);
 	resolution->snapshot = snapshot_mark(GetActiveSnapshot());
 	resolution->settled = same_mark(&resolution->snapshot, &newest);
 }

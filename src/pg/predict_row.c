@@ -92,13 +92,11 @@ store_missing(HbRowBuffer *buffer, const HbColumn *column)
 			break;
 		case HB_COLUMN_BYTES:
 			memset(field, 0, column->length);
-			if (column->indicator)
-				field[column->length] = 1;
+			field[column->length] = 1;
 			break;
 		case HB_COLUMN_FLOATS:
 			memset(field, 0, sizeof(float) * column->length);
-			if (column->indicator)
-				field[sizeof(float) * column->length] = 1;
+			field[sizeof(float) * column->length] = 1;
 			break;
 	}
 }
@@ -114,6 +112,15 @@ store_number(HbRowBuffer *buffer, int j, double number)
 		memcpy(field_of(buffer, column), &number, sizeof(number));
 	else
 		memcpy(field_of(buffer, column), &narrow, sizeof(narrow));
+}
+
+/* Without the padding of char(n), which is not part of it. */
+static size_t
+label_length(const HbRowBuffer *buffer, int j, const char *label, size_t length)
+{
+	return buffer->predictor->fields->fields[j].type == BPCHAROID
+			   ? (size_t) bpchartruelen(unconstify(char *, label), (int) length)
+			   : length;
 }
 
 static void
@@ -164,8 +171,7 @@ store_bytes(HbRowBuffer *buffer, int j, Datum value)
 	if (length != column->length)
 		wrong_length(buffer, j, length);
 	memcpy(field, VARDATA_ANY(bytes), length);
-	if (column->indicator)
-		field[length] = 0;
+	field[length] = 0;
 }
 
 static void
@@ -175,8 +181,7 @@ store_floats(HbRowBuffer *buffer, int j, Oid type, Datum value)
 	unsigned char *field = field_of(buffer, column);
 
 	(void) hb_field_floats(type, value, feature_name(buffer, j), column->length, (float *) field);
-	if (column->indicator)
-		field[sizeof(float) * column->length] = 0;
+	field[sizeof(float) * column->length] = 0;
 }
 
 /* A value whose type is of the feature's own kind. */
@@ -478,7 +483,7 @@ read_column(HbRowBuffer *buffer, int j, HbRowColumn *column, Datum value)
 			break;
 		case HB_READ_LITERAL_LABEL:
 			text = DatumGetCString(value);
-			store_label(buffer, j, text, strlen(text));
+			store_label(buffer, j, text, label_length(buffer, j, text, strlen(text)));
 			break;
 	}
 }
@@ -558,10 +563,7 @@ read_json_label(HbRowBuffer *buffer, int j, const JsonbValue *value)
 	switch (value->type)
 	{
 		case jbvString:
-			length = value->val.string.len;
-			if (buffer->predictor->fields->fields[j].type == BPCHAROID)
-				length =
-					bpchartruelen(value->val.string.val, length); /* padding is not part of it */
+			length = label_length(buffer, j, value->val.string.val, value->val.string.len);
 			store_label(buffer, j, value->val.string.val, length);
 			break;
 		case jbvBool:
@@ -619,8 +621,7 @@ read_json_array(HbRowBuffer *buffer, int j, JsonbContainer *array)
 	while ((token = JsonbIteratorNext(&iterator, &element, true)) != WJB_DONE)
 		if (token == WJB_ELEM)
 			*out++ = json_element(buffer, j, &element);
-	if (column->indicator)
-		field[sizeof(float) * column->length] = 0;
+	field[sizeof(float) * column->length] = 0;
 }
 
 static void

@@ -73,6 +73,9 @@ hb_plan_from_arguments(FunctionCallInfo fcinfo, int max_resource, int min_resour
  * where they are more than 64 bits hold.
  */
 extern int64 hb_plan_cost(const HbPlan *plan, bool from_scratch);
+/* Of all rounds of an infinite horizon; 0 where that has no end. */
+extern int64
+hb_plan_whole_cost(const HbPlanRequest *request, const HbPlan *plan, bool from_scratch);
 
 /*
  * space_check.c: raises unless the search space parses and the family accepts every value, bound and choice

@@ -67,18 +67,18 @@ hb_transaction_commit_lazily(HbTransaction *transaction)
 }
 
 /* Call in a transaction.  A model of a role that was dropped meanwhile would belong to nobody. */
-static void
-hb_run_check_owner(const HbRun *run)
+void
+hb_check_owner_exists(Oid owner)
 {
-	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(run->study->owner)))
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("role with OID %u does not exist", run->study->owner)));
+						errmsg("role with OID %u does not exist", owner)));
 }
 
 void
 hb_run_check_cancel(HbRun *run)
 {
-	hb_run_check_owner(run);
+	hb_check_owner_exists(run->study->owner);
 	if (hb_study_cancel_requested(run->study->study_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling study due to user request")));
@@ -90,7 +90,7 @@ hb_run_look_around(const HbRun *run)
 	HbTransaction transaction;
 
 	hb_transaction_begin(&transaction);
-	hb_run_check_owner(run);
+	hb_check_owner_exists(run->study->owner);
 	hb_transaction_commit(&transaction);
 }
 

@@ -142,9 +142,11 @@ typedef struct HbRun
 	double late_trainer_seconds;
 
 	uint64 next_job;
-	int failed_starts;      /* trainers in a row that ended before HELLO */
-	int failed_alone;       /* works that failed since the last result */
-	TimestampTz slot_retry; /* no trainer slot was free: when to try again */
+	int failed_starts; /* trainers in a row that ended before HELLO */
+	int failed_alone;  /* works that failed since the last result */
+	int64 slot_retry;  /* no trainer slot was free: hb_monotonic() when to try again */
+	int64
+		starved; /* no trainer at all for want of a slot: hb_monotonic() when that was seen last; 0: it has one */
 	bool versions_stored;
 } HbRun;
 
@@ -169,6 +171,9 @@ extern void hb_run_cleanup(void);
 /* Raises 57014 where somebody has asked to cancel; inside a transaction. */
 extern void hb_run_check_cancel(HbRun *run);
 /* The same in a transaction of its own; takes back a pending SIGINT. */
+/* 42704 where the role was dropped; call in a transaction. */
+extern void hb_check_owner_exists(Oid owner);
+extern uint64 hb_config_digest(Jsonb *config);
 extern void hb_run_look(HbRun *run);
 /* In a transaction of its own: raises 42704 where the owner is gone, and ends the process where the extension is. */
 extern void hb_run_look_around(const HbRun *run);

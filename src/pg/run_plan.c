@@ -131,7 +131,7 @@ hb_run_metrics(HbRun *run, int i)
 	}
 }
 
-static uint64
+uint64
 hb_config_digest(Jsonb *config)
 {
 	return DatumGetUInt64(
@@ -359,7 +359,10 @@ hb_run_draw(HbRun *run, int first, int last, int *ndrawn)
 static int64
 hb_run_cost(const HbRun *run)
 {
-	return hb_plan_cost(&run->plan, run->by_rows);
+	/* a plan without an end is measured by what there is of it */
+	return run->request.infinite && run->request.n_trials == 0
+			   ? hb_plan_cost(&run->plan, run->by_rows)
+			   : hb_plan_whole_cost(&run->request, &run->plan, run->by_rows);
 }
 
 /* Appends brackets to an infinite plan; false: there is an end, and it is reached. */

@@ -12,6 +12,7 @@
 
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -85,6 +86,10 @@ hb_warm_rank(const HbWarmSource *source, int *nranked)
 static void
 hb_warm_configs(const HbSpace *space, const HbWarmTrial *ranked, int nranked, HbWarm *warm)
 {
+	HASHCTL control = {
+		.keysize = sizeof(uint64), .entrysize = sizeof(uint64), .hcxt = CurrentMemoryContext};
+	HTAB *taken = hash_create("hyperband warm configurations", 256, &control,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	HbStatus status;
 	HbPoint point;
 	int i;
@@ -96,14 +101,21 @@ hb_warm_configs(const HbSpace *space, const HbWarmTrial *ranked, int nranked, Hb
 	for (i = 0; i < nranked; i++)
 	{
 		HbJson *config;
+		uint64 digest;
+		bool found;
 
 		if (!hb_point_read(&point, ranked[i].config))
 			continue;
 		config = hb_point_config(&point, &hb_host_pg, &status);
 		if (!config)
 			hb_raise(&status);
-		warm->configs[warm->nconfigs++] = config;
+		/* the other study may have had parameters that this one has not */
+		digest = hb_config_digest(hb_json_to_jsonb(config));
+		(void) hash_search(taken, &digest, HASH_ENTER, &found);
+		if (!found)
+			warm->configs[warm->nconfigs++] = config;
 	}
+	hash_destroy(taken);
 	hb_point_release(&point, &hb_host_pg);
 }
 

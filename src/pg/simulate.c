@@ -124,6 +124,7 @@ hyperband_simulate(PG_FUNCTION_ARGS)
 	request.seed = (uint64) hb_seed_argument(fcinfo, ARG_SEED);
 	request.budget = options.budget;
 	request.from_scratch = hb_resource_from_scratch(study->resource);
+	request.means = strcmp(study->kind, "table") == 0 && strcmp(study->resource, "folds") == 0;
 	request.plan.max_resource = study->max_resource > 0 ? study->max_resource : longest;
 	request.plan.min_resource = study->min_resource;
 	request.plan.eta = PG_GETARG_INT32(ARG_ETA);

@@ -19,12 +19,12 @@
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
-#include "utils/timestamp.h"
 
 #include "pg/slot.h"
 
@@ -36,6 +36,15 @@
 
 HbSlot hb_slots[HB_MAX_SLOTS];
 uint64 hb_slots_generation = 1;
+
+int64
+hb_monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void
 hb_slots_at_exit(int code, Datum arg)
@@ -180,7 +189,7 @@ hb_slot_open(HbSlot *slot, const HbTrainerSpec *spec)
 	slot->out_sent = 0;
 	slot->job_id = 0;
 	slot->work = -1;
-	slot->heard = GetCurrentTimestamp();
+	slot->heard = hb_monotonic();
 	memset(&slot->hello, 0, sizeof(slot->hello));
 	slot->state = HB_SLOT_STARTING;
 	hb_slots_generation++;
@@ -366,6 +375,6 @@ hb_slot_frame(HbSlot *slot, HbFrame *frame, const void **payload, HbStatus *stat
 		return false;
 	*payload = slot->in + slot->in_position + sizeof(HbFrame);
 	slot->in_position += sizeof(HbFrame) + frame->length;
-	slot->heard = GetCurrentTimestamp();
+	slot->heard = hb_monotonic();
 	return true;
 }

@@ -35,11 +35,14 @@ typedef struct HbSlot
 	size_t in_position; /* of the first byte not yet consumed */
 	HbWriter out;       /* frames to send; out_sent bytes of it are gone */
 	size_t out_sent;
-	TimestampTz heard; /* when the last whole frame came, or the job was sent */
-	uint64 job_id;     /* BUSY */
-	int work;          /* BUSY: index in the caller's list */
+	int64 heard;   /* hb_monotonic() when the last whole frame came, or the job was sent */
+	uint64 job_id; /* BUSY */
+	int work;      /* BUSY: index in the caller's list */
 	HbHello hello;
 } HbSlot;
+
+/* Milliseconds on a clock that nobody sets. */
+extern int64 hb_monotonic(void);
 
 /* What a trainer needs to know at its start. */
 typedef struct HbTrainerSpec

@@ -312,7 +312,13 @@ hyperband_supervisor_main(Datum main_arg)
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
 		more = hb_next_study(extra.owner);
-	} while (more && !hb_handover_wanted());
+	} while (more && !hb_supervisor_starves && !hb_handover_wanted());
+	/* its worker slot is for the workers of others */
+	if (hb_supervisor_starves)
+	{
+		hb_waiting_add(extra.database, extra.owner);
+		proc_exit(0);
+	}
 	/* those who wait go first, and what its owner has left in the queue waits behind them */
 	if (more)
 		hb_waiting_add(extra.database, extra.owner);

@@ -222,13 +222,13 @@ hb_result_check(const HbRun *run, const HbStage *stage, const HbJobResult *resul
 	return true;
 }
 
-/* Breaks ties between winners: log loss, or the mean squared error. */
+/* Breaks ties between winners: log loss, or the root mean squared error; hyperband.tie_loss() in SQL. */
 static double
 hb_tie_loss(const HbRun *run, const HbMetrics *metrics)
 {
 	if (run->problem.task == HB_TASK_CLASSIFICATION)
 		return metrics->value[HB_METRIC_LOG_LOSS];
-	return metrics->value[HB_METRIC_RMSE] * metrics->value[HB_METRIC_RMSE];
+	return metrics->value[HB_METRIC_RMSE];
 }
 
 /* The mean over all pulls, from the mean of those before and the mean of those of this job. */

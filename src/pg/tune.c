@@ -342,6 +342,32 @@ hb_plan_cost(const HbPlan *plan, bool from_scratch)
 	return cost;
 }
 
+int64
+hb_plan_whole_cost(const HbPlanRequest *request, const HbPlan *plan, bool from_scratch)
+{
+	HbPlan whole;
+	HbStatus status;
+	bool extended = true;
+	int64 cost;
+
+	if (!request->infinite)
+		return hb_plan_cost(plan, from_scratch);
+	if (request->n_trials == 0)
+		return 0;
+	hb_status_init(&status);
+	if (!hb_plan_hyperband(&hb_host_pg, request, &whole, &status))
+		hb_raise(&status);
+	while (extended)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!hb_plan_extend_infinite(&hb_host_pg, request, &whole, &extended, &status))
+			hb_raise(&status);
+	}
+	cost = hb_plan_cost(&whole, from_scratch);
+	hb_plan_release(&hb_host_pg, &whole);
+	return cost;
+}
+
 static void
 read_plan(FunctionCallInfo fcinfo, TuneRequest *request)
 {

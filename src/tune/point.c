@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define ROUNDING 1e-12 /* relative; a value may have travelled as decimal text */
+#define WHOLE_STEPS 1e-6
 
 bool
 hb_point_init(HbPoint *point, const HbHost *host, const HbSpace *space, HbStatus *status)
@@ -89,9 +90,13 @@ encode(const HbDist *dist, const HbJson *value, double *code)
 {
 	if (hb_dist_is_number(dist))
 	{
+		double steps = dist->step > 0 ? (value->number - dist->low) / dist->step : 0;
+
 		*code = value->number;
 		return value->type == HB_JSON_NUMBER && *code >= dist->low - ROUNDING * fabs(dist->low) &&
-			   *code <= dist->high + ROUNDING * fabs(dist->high);
+			   *code <= dist->high + ROUNDING * fabs(dist->high) &&
+			   (dist->type != HB_DIST_INT || *code == rint(*code)) &&
+			   fabs(steps - rint(steps)) <= WHOLE_STEPS;
 	}
 	for (int i = 0; i < dist->nchoices; i++)
 		if (hb_json_equal(value, dist->choices[i]))

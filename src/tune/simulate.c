@@ -179,7 +179,14 @@ update_best(Simulator *sim, const HbTrialView *trial, HbStatus *status)
 	return add_step(sim, status);
 }
 
-/* After a stage of a race: the best of those with the most pulls. */
+/* Whether only results of the same resource compare, so that those with the most win. */
+static bool
+most_wins(const Simulator *sim)
+{
+	return sim->request->scheduler->completed_wins || sim->request->means;
+}
+
+/* The best of those with the most pulls or folds. */
 static bool
 update_leader(Simulator *sim, HbStatus *status)
 {
@@ -191,8 +198,8 @@ update_leader(Simulator *sim, HbStatus *status)
 
 		if (trial->rung < 0 || !isfinite(trial->loss))
 			continue;
-		if (!leader || trial->rung > leader->rung ||
-			(trial->rung == leader->rung && trial->loss < leader->loss))
+		if (!leader || trial->resource > leader->resource ||
+			(trial->resource == leader->resource && trial->loss < leader->loss))
 			leader = trial;
 	}
 	if (!leader || leader->loss == sim->best_loss)
@@ -231,7 +238,10 @@ record(Simulator *sim, const Work *work, HbStatus *status)
 				   .loss = trial->loss,
 				   .pull = hb_racing_pull(trial->loss, before, rung + 1)};
 	sim->state.last_seq++;
-	return sim->request->scheduler->completed_wins || update_best(sim, trial, status);
+	if (!most_wins(sim))
+		return update_best(sim, trial, status);
+	/* in lockstep after the stage, which all of it reaches */
+	return !sim->request->scheduler->asynchronous || update_leader(sim, status);
 }
 
 /* The stage's work for one trial; false: it would go beyond the budget. */
@@ -302,7 +312,7 @@ run_lockstep(Simulator *sim, HbStatus *status)
 			more = begin(sim, &stage, stage.numbers[i], &work);
 			done = !more || record(sim, &work, status);
 		}
-		if (done && more && sim->request->scheduler->completed_wins)
+		if (done && more && most_wins(sim))
 			done = update_leader(sim, status);
 		if (done && stage.ntrials == 0)
 			done = extend(sim, &more, status);

@@ -30,6 +30,7 @@ typedef struct HbSimulationRequest
 	const HbCurve *curves;
 	bool
 		from_scratch; /* each rung is trained anew (rows, features) instead of going on from a checkpoint */
+	bool means; /* losses are means of so many folds: those of fewer do not win */
 	int64_t
 		workers; /* of an asynchronous scheduler; 0: one. A unit of resource takes a unit of time */
 	int64_t budget; /* work that would go beyond it is not begun; 0: none */

@@ -189,6 +189,8 @@ check_range(Parser *parser, const HbDist *dist)
 		return INVALID(parser, "lower bound %s of \"%s\" is greater than upper bound %s", low_text,
 					   parser->name, high_text);
 	}
+	if (dist->step > 0 && !isfinite(dist->high - dist->low))
+		return INVALID(parser, "range of \"%s\" is too wide for a step", parser->name);
 	if (!dist->log)
 		return true;
 	if (dist->low <= 0)

@@ -95,7 +95,7 @@ image_dataset(const Options *options)
 	double mean, deviation;
 
 	image_statistics(pixels, npixels, &mean, &deviation);
-	targets = records + (npixels + 63) / 64 * 64;
+	targets = records + (npixels + nlabels + 63) / 64 * 64;
 	order = targets + (nlabels * 4 + 63) / 64 * 64;
 	total = order + ((nlabels + (size_t) options->validation) * 4 + 63) / 64 * 64;
 	base = aligned_alloc(64, total);
@@ -108,7 +108,7 @@ image_dataset(const Options *options)
 								.outputs = 10,
 								.columns = 1,
 								.inputs = inputs,
-								.record_bytes = inputs,
+								.record_bytes = inputs + 1,
 								.rows = nlabels,
 								.rows_train = nlabels,
 								.columns_offset = 256,
@@ -122,10 +122,10 @@ image_dataset(const Options *options)
 						 .clip = 5,
 						 .mean = mean,
 						 .scale = 1 / deviation};
-	memcpy(base + records, pixels, npixels);
 	part = (uint32_t *) (base + order);
 	for (uint32_t i = 0; i < nlabels; i++)
 	{
+		memcpy(base + records + (size_t) i * (inputs + 1), pixels + (size_t) i * inputs, inputs);
 		((uint32_t *) (base + targets))[i] = labels[i];
 		part[i] = i;
 	}

@@ -164,7 +164,7 @@ SELECT is(state, 'done', 'and the study comes to its end') FROM hyperband.study 
 SELECT lives_ok(format('SELECT hyperband_drop(%s)', :study), 'drop');
 SELECT hyperband_create_study(space(), max_resource => 9, time_limit => '1 hour') AS study \gset
 SELECT hyperband_tell(trial_id, attempt, to_resource, 1) FROM hyperband_ask(:study) \g /dev/null
-UPDATE hyperband.study SET started_at = started_at - interval '1 hour' WHERE study_id = :study;
+UPDATE hyperband.study SET run_at = run_at - interval '1 hour' WHERE study_id = :study;
 SELECT is_empty('SELECT * FROM hyperband_ask(' || :study || ')', 'after the time limit nothing is handed out');
 SELECT is(state, 'done', 'and what is there counts') FROM hyperband.study WHERE study_id = :study;
 
@@ -323,5 +323,57 @@ SELECT is(a.config, b.config, 'warm start: nothing from a study of the other dir
 SELECT hyperband_minimize('bowl(jsonb, int)', space(), 'gp', 'hyperband', 9, options => jsonb_build_object('warm_start', :first)) AS study \gset
 SELECT is(hyperband_wait(:study, '20 seconds'), 'done', 'warm start: a function');
 SELECT is(t.config, l.config, 'warm start: of a function begins with the best') FROM hyperband.trial t, hyperband.leaderboard l WHERE t.study_id = :study AND t.number = 1 AND l.study_id = :first AND l.place = 1;
+
+-- A configuration that the new space does not tell from an earlier one, or does not have, is none to begin with.
+SELECT hyperband_create_study('{"arm": [1, 2, 3], "noise": [1, 2, 3], "units": {"type": "int", "low": 32, "high": 256}}', 'random', 'full', 1, n_trials => 27) AS source \gset
+SELECT hyperband_tell(a.trial_id, 1, 1, (a.config ->> 'arm')::int) FROM hyperband_ask(:source, 27) a \g /dev/null
+SELECT hyperband_create_study('{"arm": {"type": "int", "low": 1, "high": 27}}', 'random', 'full', 1, n_trials => 27, options => jsonb_build_object('warm_start', :source)) AS study \gset
+SELECT is(count(DISTINCT a.config), 27::bigint, 'warm start: no configuration twice') FROM hyperband_ask(:study, 27) a;
+SELECT hyperband_create_study('{"units": {"type": "int", "low": 32, "high": 256, "step": 32}}', 'random', 'full', 1, n_trials => 6, options => jsonb_build_object('warm_start', :source)) AS study \gset
+SELECT ok(bool_and((a.config ->> 'units')::int % 32 = 0), 'warm start: none that lies between the steps') FROM hyperband_ask(:study, 6) a;
+SELECT throws_ok($$SELECT hyperband_create_study('{"x": {"type": "float", "low": -1e308, "high": 1e308, "step": 1e307}}')$$, '22023', 'range of "x" is too wide for a step', 'a range that no step divides');
+
+-- Metrics that are no numbers break no ties and nothing else.
+SELECT hyperband_create_study('{"x": [1, 2, 3]}', 'random', 'full', 1, n_trials => 3) AS study \gset
+SELECT lives_ok(format($$SELECT hyperband_tell(a.trial_id, 1, 1, 0.5, m) FROM hyperband_ask(%s, 3) WITH ORDINALITY a(trial_id, attempt, config, f, t, i)
+	JOIN unnest(ARRAY['{"log_loss": null}', '{"log_loss": "n/a", "rmse": 1e200}', '{"log_loss": [1]}']::jsonb[]) WITH ORDINALITY m(m, i) USING (i)$$, :study), 'metrics: what is no number may be told');
+SELECT is(state, 'done', 'metrics: and the study ends') FROM hyperband.study WHERE study_id = :study;
+SELECT is(count(*), 3::bigint, 'metrics: and has a leaderboard') FROM hyperband.leaderboard WHERE study_id = :study;
+SELECT hyperband_create_study('{"x": [1, 2, 3]}', 'random', 'full', 1, n_trials => 3) AS study \gset
+SELECT throws_ok(format('SELECT hyperband_tell(a.trial_id, 1, 1, 0.5, ''{"rmse": 1e400}'') FROM hyperband_ask(%s) a', :study), '22003', '"rmse" of the metrics is out of range', 'metrics: a number that no float can be');
+
+-- Progress: what is not drawn yet is not done, and a plan that grows is known to its end.
+SELECT hyperband_create_study(space(), 'random', 'full', 1, n_trials => 100) AS study \gset
+SELECT hyperband_tell(a.trial_id, 1, 1, 0.5) FROM hyperband_ask(:study) a \g /dev/null
+SELECT is((brackets_done, rungs_done, trials_done, trials)::text, '(0,0,1,100)', 'progress: one of a hundred trials') FROM hyperband.progress WHERE study_id = :study;
+SELECT hyperband_create_study('{"x": [1, 2, 3]}', 'grid', 'full', 1, n_trials => 3) AS study \gset
+SELECT work(:study) \g /dev/null
+SELECT is((brackets_done, rungs_done, trials_done, trials)::text, '(1,1,3,3)', 'progress: a grid that is at its end') FROM hyperband.progress WHERE study_id = :study;
+SELECT hyperband_create_study(space(), max_resource => NULL, eta => 2, n_trials => 40) AS study \gset
+SELECT ok(resource_planned > 40 AND resource_planned = (SELECT sum(trials * (resource - before)) FROM (SELECT *, lag(resource, 1, 0) OVER (PARTITION BY bracket ORDER BY rung) AS before
+	FROM hyperband_plan(NULL, 2, 1, 'hyperband', 40)) p), 'an infinite horizon with n_trials is planned to its end') FROM hyperband.study WHERE study_id = :study;
+SELECT hyperband_create_study(space(), 'random', 'full', 2147483647, n_trials => 1000000) AS study \gset
+SELECT hyperband_tell(a.trial_id, 1, 1, 0.5) FROM hyperband_ask(:study) a \g /dev/null
+SELECT ok(eta IS NULL, 'progress: a time left beyond all intervals is not told') FROM hyperband.progress WHERE study_id = :study;
+
+-- Time: a limit of any length, and after a resume from its beginning.
+SELECT hyperband_create_study(space(), max_resource => 9, time_limit => '120000000 days') AS study \gset
+SELECT is(count(*), 1::bigint, 'time limit: of three hundred thousand years') FROM hyperband_ask(:study);
+SELECT hyperband_create_study(space(), 'random', 'full', 1, n_trials => 2, time_limit => '1 hour') AS study \gset
+SELECT trial_id AS t FROM hyperband_ask(:study) \gset
+UPDATE hyperband.study SET run_at = run_at - interval '2 hours' WHERE study_id = :study;
+SELECT is_empty('SELECT * FROM hyperband_ask(' || :study || ')', 'time limit: after it nothing is handed out');
+SELECT is((state, sqlstate)::text, '(failed,57014)', 'time limit: before the first result the study fails') FROM hyperband.study WHERE study_id = :study;
+SELECT hyperband_resume(:study) \g /dev/null
+SELECT work(:study) \g /dev/null
+SELECT is((s.state, (SELECT count(*) FROM hyperband.trial t WHERE t.study_id = s.study_id AND t.state = 'completed'))::text, '(done,2)', 'time limit: resumed it has the whole of it, and all its trials') FROM hyperband.study s WHERE study_id = :study;
+
+-- Who made, asked or told in this transaction holds up those who would end the wait.
+SELECT throws_ok('SELECT hyperband_wait(hyperband_create_study(space()))', '55000', NULL, 'no waiting for a study of the same transaction');
+SELECT hyperband_create_study(space()) AS study \gset
+BEGIN;
+SELECT trial_id FROM hyperband_ask(:study) \g /dev/null
+SELECT throws_ok(format('SELECT hyperband_wait(%s)', :study), '55000', NULL, 'nor after asking in it');
+COMMIT;
 
 SELECT * FROM finish();

@@ -139,7 +139,7 @@ SELECT hyperband_create_study(arms(3), 'random', 'full', 1, n_trials => 2, optio
 SELECT results_eq(format('SELECT a.config FROM hyperband_ask(%s) a', :warm), format('SELECT config FROM hyperband.trial WHERE study_id = %s AND number = 1', :study), 'warm start: from a race it begins with its winner');
 SELECT hyperband_create_study(arms(3), 'grid', 'racing', 6, n_trials => 3, time_limit => '1 hour') AS study \gset
 SELECT play(:study, 'lucky', most => 4) \g /dev/null
-UPDATE hyperband.study SET started_at = started_at - interval '1 hour' WHERE study_id = :study;
+UPDATE hyperband.study SET run_at = run_at - interval '1 hour' WHERE study_id = :study;
 SELECT play(:study, 'lucky') \g /dev/null
 SELECT results_eq('SELECT s.state, s.best_loss, l.number, l.trial_id = s.best_trial_id FROM hyperband.leaderboard l JOIN hyperband.study s USING (study_id) WHERE place = 1 AND study_id = ' || :study,
 	$$VALUES ('done', 0.1::float8, 2, true)$$, 'leaderboard: where nobody completed, the best result of all wins');

@@ -47,5 +47,30 @@ SELECT is(count(DISTINCT fingerprint), 1::bigint, target || ': the same digest o
 SELECT is(count(DISTINCT encoder -> 'columns'), 1::bigint, target || ': the same means and deviations, bit for bit') FROM result GROUP BY target ORDER BY target;
 SELECT is(count(DISTINCT loss), 1::bigint, target || ': the same loss') FROM result GROUP BY target ORDER BY target;
 
+-- Numbers at fixed places first, then categories, in tables of which every column is used.
+CREATE TABLE mixed AS SELECT n AS z, n % 7 AS y1, 'a' || n % 3 AS a, 'b' || n % 2 AS b, 'c' || n % 5 AS c, 'd' || n % 4 AS d, 'e' || n % 6 AS e, 'f' || n % 2 AS f,
+	'g' || n % 3 AS g, 'h' || n % 5 AS h, CASE WHEN n % 7 > 3 THEN 'up' ELSE 'down' END AS label FROM generate_series(1, 400) n;
+CREATE TABLE small AS SELECT z, a, label FROM mixed;
+SELECT hyperband_tune(t::regclass, 'label', model => 'linear', max_resource => 3, name => t) FROM unnest(ARRAY['mixed', 'small']) t \g /dev/null
+SELECT hyperband_wait(study_id) FROM hyperband.study WHERE name IN ('mixed', 'small') \g /dev/null
+SELECT is(state, 'done', 'numbers before categories: ' || name) FROM hyperband.study WHERE name IN ('mixed', 'small') ORDER BY name;
+
+-- Labels that only remembering tells: no fold knows another's, and so no model is better than chance.  Records have gaps between their columns.
+CREATE TABLE twins AS SELECT g % 200 AS i, g % 200 * 7 AS j, 'k' || g % 200 AS k, hashint4(g % 200) % 2 = 0 AS y FROM generate_series(1, 20000) g;
+SELECT hyperband_tune('twins', 'y', model => 'linear', name => 'twins', resource => 'folds', max_resource => 5, scheduler => 'full', n_trials => 1,
+	search_space => '{"learning_rate": 0.1}') AS study \gset
+SELECT hyperband_wait(:study) \g /dev/null
+SELECT cmp_ok(best_loss, '>', 0.3::float8, 'folds: equal rows are in one of them') FROM hyperband.study WHERE study_id = :study;
+
+-- Two distinct rows only: each is split, and both sides have both classes, whatever the hash says.
+CREATE TABLE two AS SELECT g % 2 = 0 AS variant, g % 5 < 2 AS bought FROM generate_series(1, 1000) g;
+CREATE TABLE splits (study bigint);
+INSERT INTO splits SELECT hyperband_tune('two', 'bought', model => 'linear', name => 'two', max_resource => 3, scheduler => 'full', n_trials => 1,
+	options => jsonb_build_object('split_seed', n)) FROM generate_series(1, 6) n;
+SELECT hyperband_wait(study, '1 minute') FROM splits \g /dev/null
+SELECT is(count(*), 6::bigint, 'two distinct rows: all splits are fine, none lacks a class') FROM splits JOIN hyperband.study s ON s.study_id = study JOIN hyperband.evaluation e USING (study_id)
+	WHERE s.state = 'done' AND jsonb_typeof(e.metrics -> 'auc') = 'number' AND s.best_loss BETWEEN 0.3 AND 0.5;
+
 SELECT * FROM finish();
+SELECT hyperband_drop_model(name) FROM (SELECT DISTINCT name FROM hyperband.model WHERE name IN ('mixed', 'small', 'twins', 'two')) m \g /dev/null
 DROP SCHEMA loading CASCADE;

@@ -157,6 +157,9 @@ SELECT is_empty($$SELECT a.*, p.* FROM races a, LATERAL (SELECT count(*) AS n, a
 		FROM pulls x JOIN pulls y USING (study_id, rung) WHERE x.study_id = a.study_id AND x.number = a.number AND y.number = a.leader) p
 	WHERE a.pulls <> p.n OR abs(a.mean - p.mean) > 1e-9 OR abs(a.difference - p.difference) > 1e-9 OR abs(a.difference_bound * p.s - a.bound * p.ds) > 1e-9$$, 'racing_audit: means, and bounds in the ratio of standard deviations');
 SELECT is_empty($$SELECT * FROM races WHERE state = 'stopped' AND pulls = (SELECT max(b.pulls) FROM races b WHERE b.study_id = races.study_id) AND difference <= difference_bound$$, 'racing_audit: who was dropped is behind by more than the bound');
+SELECT ok(s.best_loss IN (SELECT t.loss FROM hyperband.trial t WHERE t.study_id = id('all', 'random', 'full', 'folds') AND t.state = 'completed'),
+	'folds: replayed under ' || c || ', who was trained on all of them wins') FROM unnest(ARRAY['halving', 'hyperband', 'asha']) c,
+	LATERAL (SELECT best_loss FROM hyperband_simulate(id('all', 'random', 'full', 'folds'), c) ORDER BY resource_spent DESC LIMIT 1) s;
 SELECT is_empty($$SELECT r.* FROM runs r JOIN hyperband.checkpoint c ON c.study_id = id WHERE r.resource = 'folds'$$, 'folds: no fold''s weights are kept');
 SELECT is(count(*)::int, (SELECT count(*)::int FROM runs), 'every study has made a version of the model') FROM hyperband.model WHERE name = 'methods';
 SELECT is_empty($$SELECT m.version FROM hyperband.model m WHERE name = 'methods' AND (SELECT avg((hyperband_classify('methods', p, m.version) <> diabetes)::int) FROM pima p) > 0.35$$, 'and each of them predicts');

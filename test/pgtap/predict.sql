@@ -105,7 +105,22 @@ SELECT is((SELECT predict_one(n) FROM numbers n ORDER BY id LIMIT 1), (SELECT hy
 SELECT hyperband_promote('mlp', 1) \g /dev/null
 SELECT is((SELECT predict_one(n) FROM numbers n ORDER BY id LIMIT 1), (SELECT p FROM first), 'so is the way back');
 
+-- A missing array or bytea is the mean where training had none, as a missing number is; padding is no part of a char(n), however it comes.
+CREATE TABLE vectors AS SELECT n AS id, ARRAY[100 + sin(n), 100 + cos(n)]::real[] AS v, decode(lpad(to_hex(n % 256), 2, '0'), 'hex') AS b, (CASE WHEN n % 2 = 0 THEN 'ab' ELSE 'cd' END)::char(4) AS c,
+	100 + sin(n) + (n % 256) * 0.01 + n % 2 AS y FROM generate_series(1, 2048) n;
+INSERT INTO started SELECT hyperband_tune('vectors', 'y', model => 'linear', name => 'vectors', features => '{v,b,c}', scheduler => 'full', n_trials => 1, max_resource => 9, search_space => '{"learning_rate": 0.03}');
+SELECT hyperband_wait(max(id)) FROM started \g /dev/null
+SELECT ok(abs(hyperband_predict('vectors', ROW(NULL::real[], '\x80'::bytea, 'ab'::char(4))) - hyperband_predict('vectors', ROW('{100,100}'::real[], '\x80'::bytea, 'ab'::char(4)))) < 0.1
+	AND abs(hyperband_predict('vectors', ROW('{100,100}'::real[], NULL::bytea, 'ab'::char(4))) - hyperband_predict('vectors', ROW('{100,100}'::real[], '\x80'::bytea, 'ab'::char(4)))) < 0.1,
+	'NULL arrays and bytea where training had none: the mean');
+SELECT is(hyperband_predict('vectors', '{"v": null, "b": "\\x80", "c": "cd  "}'::jsonb), hyperband_predict('vectors', ROW(NULL::real[], '\x80'::bytea, 'cd  ')), 'the same from JSON, and from a literal');
+SELECT is(hyperband_predict('vectors', ROW('{100,100}'::real[], '\x80'::bytea, 'cd  ')), hyperband_predict('vectors', ROW('{100,100}'::real[], '\x80'::bytea, 'cd'::char(4))), 'char(n): a literal with its padding');
+SELECT isnt(hyperband_predict('vectors', ROW('{100,100}'::real[], '\x80'::bytea, 'cd  ')), hyperband_predict('vectors', ROW('{100,100}'::real[], '\x80'::bytea, 'ab  ')), 'char(n): and it says something');
+SELECT throws_ok($$SELECT hyperband_tune('vectors', 'y', options => '{"clip": 1e39}')$$, '22003', 'value of option "clip" is out of range', 'a clip that no float can be');
+SELECT throws_ok($$SELECT hyperband_tune('vectors', 'y', options => '{"clip": 1e-50}')$$, '22003', 'value of option "clip" is out of range', 'or that would become 0');
+
 SELECT * FROM finish();
+SELECT hyperband_drop_model('vectors') \g /dev/null
 SELECT hyperband_drop(id) FROM started \g /dev/null
 SELECT hyperband_drop_model(m) FROM unnest(ARRAY['linear', 'mlp', 'gaps']) m \g /dev/null
 DROP SCHEMA prediction CASCADE;

@@ -135,7 +135,7 @@ SELECT is_empty('SELECT * FROM hyperband.trial JOIN asha ON study = study_id WHE
 -- A time limit is looked at when somebody asks; results told afterwards still count until then.
 SELECT hyperband_create_study(space(), max_resource => 9, time_limit => '1 hour') AS study \gset
 SELECT trial_id AS t, attempt AS a, to_resource AS r FROM hyperband_ask(:study) \gset
-UPDATE hyperband.study SET started_at = started_at - interval '1 hour' WHERE study_id = :study;
+UPDATE hyperband.study SET run_at = run_at - interval '1 hour' WHERE study_id = :study;
 SELECT is(state, 'running', 'time limit: nobody has asked since') FROM hyperband.study WHERE study_id = :study;
 SELECT lives_ok(format('SELECT hyperband_tell(%s, %s, %s, 0.5)', :t, :a, :r), 'time limit: a result that comes late counts');
 SELECT is_empty('SELECT * FROM hyperband_ask(' || :study || ')', 'time limit: who asks is given nothing');

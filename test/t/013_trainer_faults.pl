@@ -21,6 +21,14 @@ my ($stopped) = trainers_of($node);
 kill 'STOP', $stopped;
 my $stopped_at = time;
 
+# A supervisor that cannot write for more than a minute, meanwhile: its trainers have not been silent, it has not listened.
+my $held = new_cluster('held');
+load_table($held, 'letter');
+my $held_study = training_study($held, $call, 0.05);
+my ($held_out, $held_err) = ('', '');
+my $locker = IPC::Run::start([ 'psql', '-XAtq', '-d', $held->connstr('postgres'), '-c', 'BEGIN', '-c', 'LOCK TABLE hyperband.loss_curve IN SHARE MODE', '-c', 'SELECT pg_sleep(63)', '-c', 'COMMIT' ],
+	'<', '/dev/null', '>', \$held_out, '2>', \$held_err);
+
 # In a copy of the installation whose trainer misbehaves.
 my $pg = $node->config_data('--bindir') =~ s{/usr/lib/postgresql/15/bin$}{}r;
 my $copy = $node->basedir . '/copy';
@@ -105,6 +113,12 @@ ok(wait_for(sub { !alive($stopped) }, 90), sprintf('a stopped trainer is given u
 is(wait_study($node, $stopped_study), 'done', 'its study is done');
 is(history($node, $stopped_study), history($node, $reference), 'with the history of the undisturbed study');
 unlike(slurp_file($node->logfile), qr/terminating any other active server processes|PANIC/, 'and no session was ended');
+
+$locker->finish;
+is(wait_study($held, $held_study), 'done', 'a study whose supervisor could not write for a minute is done');
+is(history($held, $held_study), history($node, $reference), 'with the history of the undisturbed study');
+unlike(slurp_file($held->logfile), qr/was lost/, 'and none of its trainers was given up');
+$held->stop;
 
 $node->stop;
 done_testing();

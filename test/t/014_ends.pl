@@ -215,6 +215,13 @@ for my $case (
 	}
 }
 
+# Workers that are connected already would go on with a function whose study's owner is gone.
+$node->safe_psql('postgres', 'CREATE ROLE asker LOGIN; GRANT USAGE ON SCHEMA hyperband TO asker; CREATE FUNCTION nap(config jsonb, n int) RETURNS float8 LANGUAGE sql AS $$ SELECT 1.0 FROM pg_sleep(0.2) $$');
+my (undef, $napping) = $node->psql('postgres', q{SELECT hyperband_minimize('nap(jsonb, int)', '{"x": {"type": "float", "low": 0, "high": 1}}', max_resource => 81)}, extra_params => [ '-U', 'asker' ]);
+ok(wait_for(sub { $node->safe_psql('postgres', "SELECT count(*) FROM hyperband.evaluation WHERE study_id = $napping") > 0 }, 30), 'a function is being minimised');
+$node->safe_psql('postgres', 'DROP OWNED BY asker; DROP ROLE asker');
+ok(wait_for(sub { $node->safe_psql('postgres', "SELECT state || ' ' || sqlstate FROM hyperband.study WHERE study_id = $napping") eq 'failed 42704' }, 20), 'DROP ROLE: its study fails');
+
 # In a container the postmaster is process 1: it inherits trainers that their supervisor has not reaped, and takes the end of
 # a process that it does not know for a crash.
 SKIP:

@@ -114,5 +114,23 @@ for my $end ('pg_terminate_backend', 'DROP EXTENSION')
 is(scalar(grep { /ERROR|FATAL|WARNING|PANIC/ && !/terminating|could not serialize/ } split /\n/, slurp_file($node->logfile)), 0, 'the log has no error')
   or diag(grep { /ERROR|FATAL|WARNING|PANIC/ } split /\n/, slurp_file($node->logfile));
 
+# Time in which another study has all trainers is none of the time limit.
+$node->append_conf('postgresql.conf', 'hyperband.max_trainers = 1');
+$node->reload;
+my $hog = tune($node, $endless);
+ok(wait_for(sub { trainers_of($node) > 0 }, 30), 'a study has the only trainer');
+my $patient = tune($node, "$quick, time_limit => '2 s'");
+sleep 4;
+is(state_of($node, $patient), 'running', 'another, whose time limit is shorter than that, waits');
+$node->safe_psql('postgres', "SELECT hyperband_cancel($hog)");
+is(wait_study($node, $patient), 'done', 'and has its time when there is a trainer');
+
+# As many functions as there are worker slots: each needs a second one for its worker.
+$node->safe_psql('postgres', 'CREATE FUNCTION square(config jsonb, n int) RETURNS float8 LANGUAGE sql AS $$ SELECT (config ->> \'x\')::float8 ^ 2 $$');
+$node->safe_psql('postgres', 'SELECT hyperband_minimize(\'square(jsonb, int)\', \'{"x": {"type": "float", "low": -1, "high": 1}}\', max_resource => 3) FROM generate_series(1, 4)');
+my $since = time;
+ok(wait_for(sub { open_studies('postgres') == 0 }, 90), sprintf('functions whose supervisors have all worker slots end, after %.0f s', time - $since));
+is($node->safe_psql('postgres', "SELECT count(*) FROM hyperband.study WHERE kind = 'function' AND state = 'done'"), 4, 'all of them are done');
+
 $node->stop;
 done_testing();

@@ -77,19 +77,27 @@ synthetic_target(unsigned char *base, uint32_t row, const float *score)
 		((float *) (base + header->targets_offset))[row] = score[0];
 }
 
+/* Floats from one row's features to the next one's: behind an array is its flag. */
+#define SYNTHETIC_STRIDE(inputs) ((size_t) (inputs) + 1)
+
 /* rows x inputs normal features in one array column; classes (or a number) by a noisy linear rule. */
 static inline HbDataset
 synthetic_dataset(uint32_t rows, uint32_t inputs, uint32_t classes, uint64_t seed)
 {
-	unsigned char *base = synthetic_base(rows, 1, inputs, inputs * 4, classes);
+	size_t stride = SYNTHETIC_STRIDE(inputs);
+	unsigned char *base = synthetic_base(rows, 1, inputs, (uint32_t) stride * 4, classes);
 	HbDatasetHeader *header = (HbDatasetHeader *) base;
 	float *x = (float *) (base + header->records_offset);
 	float *score = malloc((classes + 1) * sizeof(float)),
-		  *rule = malloc((classes + 1) * inputs * sizeof(float));
+		  *rule = malloc((classes + 1) * inputs * sizeof(float)), *drawn;
 
 	*(HbColumn *) (base + header->columns_offset) = (HbColumn){
 		.kind = HB_COLUMN_FLOATS, .length = (int32_t) inputs, .input_width = inputs, .scale = 1};
-	hb_random_normals(seed, HB_STREAM_SPACE, 1, x, (size_t) rows * inputs);
+	drawn = malloc((size_t) rows * inputs * sizeof(float));
+	hb_random_normals(seed, HB_STREAM_SPACE, 1, drawn, (size_t) rows * inputs);
+	for (uint32_t i = 0; i < rows; i++)
+		memcpy(x + i * stride, drawn + (size_t) i * inputs, inputs * sizeof(float));
+	free(drawn);
 	hb_random_normals(seed, HB_STREAM_SPACE, 2, rule, (size_t) classes * inputs);
 	for (uint32_t i = 0; i < rows; i++)
 	{
@@ -97,7 +105,7 @@ synthetic_dataset(uint32_t rows, uint32_t inputs, uint32_t classes, uint64_t see
 		{
 			score[c] = 0;
 			for (uint32_t j = 0; j < inputs; j++)
-				score[c] += rule[c * inputs + j] * x[(size_t) i * inputs + j];
+				score[c] += rule[c * inputs + j] * x[i * stride + j];
 			score[c] /= (float) sqrt(inputs);
 		}
 		synthetic_target(base, i, score);

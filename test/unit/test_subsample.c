@@ -81,7 +81,7 @@ check(const HbFamily *family, uint64_t rows)
 	bytes = weights(family, &dataset, rows, before);
 	for (uint64_t i = 0; i < n; i++)
 	{
-		float *value = values + (size_t) order[i] * INPUTS + 2;
+		float *value = values + order[i] * SYNTHETIC_STRIDE(INPUTS) + 2;
 		float kept = *value;
 
 		*value += 1;
@@ -105,8 +105,9 @@ leaks(const HbDataset *view)
 
 	for (uint64_t i = 0; i < view->header->rows_train; i++)
 		for (uint64_t j = 0; j < view->header->rows_validation; j++)
-			if (memcmp(values + (size_t) view->train[i] * INPUTS,
-					   values + (size_t) view->validation[j] * INPUTS, INPUTS * sizeof(float)) == 0)
+			if (memcmp(values + view->train[i] * SYNTHETIC_STRIDE(INPUTS),
+					   values + view->validation[j] * SYNTHETIC_STRIDE(INPUTS),
+					   INPUTS * sizeof(float)) == 0)
 				return true;
 	return false;
 }
@@ -126,8 +127,8 @@ check_folds(uint32_t equal)
 	HbStatus status;
 
 	for (uint32_t i = 0; i < n; i++)
-		memcpy(values + (size_t) i * INPUTS, values + (size_t) (i - i % equal) * INPUTS,
-			   INPUTS * sizeof(float));
+		memcpy(values + i * SYNTHETIC_STRIDE(INPUTS),
+			   values + (i - i % equal) * SYNTHETIC_STRIDE(INPUTS), INPUTS * sizeof(float));
 	hb_status_init(&status);
 	ok(open_view(&server, &job, &view, &status), "%u equal rows: there are folds", equal);
 	for (uint32_t fold = 0; fold < job.folds; fold++)
