@@ -147,11 +147,7 @@ hyperband_launcher_main(Datum main_arg)
 	for (;;)
 	{
 		hb_pause(HB_LAUNCHER_NAP);
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
+		hb_heed_reload();
 		if (hb_handover_wanted())
 			hb_handover_wake();
 	}

@@ -14,9 +14,7 @@
 
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/interrupt.h"
 #include "storage/latch.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
@@ -533,11 +531,7 @@ hb_loop_turn(HbLoop *loop)
 		hb_run_look_around(run);
 		loop->looked = GetCurrentTimestamp();
 	}
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
+	hb_heed_reload();
 }
 
 /* Time is up: what is being trained is given up. */

@@ -318,6 +318,7 @@ wait_for_workers(TimestampTz deadline)
 					 PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
+	hb_heed_reload();
 }
 
 static TimestampTz

@@ -238,11 +238,7 @@ work_on(Work *work)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
+		hb_heed_reload();
 		/* what the objective did to tables, for autovacuum */
 		(void) pgstat_report_stat(false);
 		MemoryContextReset(work->scratch);

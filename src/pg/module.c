@@ -16,6 +16,7 @@
 #include "launch.h"
 #include "launcher.h"
 #include "miscadmin.h"
+#include "postmaster/interrupt.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
@@ -310,6 +311,15 @@ static bool
 host_interrupted(void *context)
 {
 	return InterruptPending && (QueryCancelPending || ProcDiePending);
+}
+
+void
+hb_heed_reload(void)
+{
+	if (!ConfigReloadPending)
+		return;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
 }
 
 const HbHost hb_host_pg = {host_alloc, host_release, host_interrupted, NULL};

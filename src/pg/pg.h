@@ -46,6 +46,8 @@ extern bool hb_device_parse(const char *name, int *device);
  */
 extern Jsonb *hb_settings_capture(void);
 extern void hb_settings_apply(Jsonb *settings);
+/* module.c: reads the configuration files again where a signal asked for it. */
+extern void hb_heed_reload(void);
 
 /* module.c: whether hyperband.fault is "point:action"; always false unless built with -DHB_TESTING. */
 extern bool hb_fault(const char *point, const char *action);

@@ -288,7 +288,7 @@ hyperband_supervisor_main(Datum main_arg)
 {
 	HbLaunchExtra extra;
 	MemoryContext context;
-	bool more;
+	bool more = true;
 	int slot;
 
 	hb_handover_begin(&extra);
@@ -309,6 +309,10 @@ hyperband_supervisor_main(Datum main_arg)
 		proc_exit(0); /* the study stays queued; whoever finishes first starts it */
 	do
 	{
+		hb_heed_reload();
+		/* where hyperband.max_studies was lowered, those beyond it end with the study they have */
+		if (slot > hb_guc_max_studies)
+			break;
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
 		more = hb_next_study(extra.owner);

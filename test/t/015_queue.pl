@@ -115,7 +115,7 @@ is(scalar(grep { /ERROR|FATAL|WARNING|PANIC/ && !/terminating|could not serializ
   or diag(grep { /ERROR|FATAL|WARNING|PANIC/ } split /\n/, slurp_file($node->logfile));
 
 # Time in which another study has all trainers is none of the time limit.
-$node->append_conf('postgresql.conf', 'hyperband.max_trainers = 1');
+$node->append_conf('postgresql.conf', "hyperband.max_trainers = 1\nhyperband.max_studies = 2");
 $node->reload;
 my $hog = tune($node, $endless);
 ok(wait_for(sub { trainers_of($node) > 0 }, 30), 'a study has the only trainer');
@@ -124,6 +124,25 @@ sleep 4;
 is(state_of($node, $patient), 'running', 'another, whose time limit is shorter than that, waits');
 $node->safe_psql('postgres', "SELECT hyperband_cancel($hog)");
 is(wait_study($node, $patient), 'done', 'and has its time when there is a trainer');
+
+# Fewer studies at once from now on: those that run go on, what is queued waits for the places that are left.
+$node->append_conf('postgresql.conf', "hyperband.max_trainers = 8\nhyperband.max_studies = 2");
+$node->reload;
+$node->safe_psql('postgres', "SELECT hyperband_tune($endless) FROM generate_series(1, 4)");
+my $running = "SELECT count(*) FROM hyperband.progress WHERE state = 'running'";
+ok(wait_for(sub { $node->safe_psql('postgres', $running) == 2 }, 30), 'two studies run');
+$node->append_conf('postgresql.conf', 'hyperband.max_studies = 1');
+$node->reload;
+sleep 1;
+is($node->safe_psql('postgres', $running), 2, 'and go on where hyperband.max_studies is lowered');
+$node->safe_psql('postgres', "SELECT hyperband_cancel(study_id) FROM hyperband.progress WHERE state = 'running'");
+ok(wait_for(sub { $node->safe_psql('postgres', "SELECT count(*) FROM hyperband.study WHERE state = 'queued'") == 1 && $node->safe_psql('postgres', $running) == 1 }, 30), 'then one follows');
+sleep 1.5;
+is($node->safe_psql('postgres', $running), 1, 'and no second');
+$node->append_conf('postgresql.conf', 'hyperband.max_studies = 4');
+$node->reload;
+$node->safe_psql('postgres', "SELECT hyperband_cancel(study_id) FROM hyperband.progress WHERE state IN ('running', 'queued')");
+ok(wait_for(sub { open_studies('postgres') == 0 }, 30), 'all are cancelled');
 
 # As many functions as there are worker slots: each needs a second one for its worker.
 $node->safe_psql('postgres', 'CREATE FUNCTION square(config jsonb, n int) RETURNS float8 LANGUAGE sql AS $$ SELECT (config ->> \'x\')::float8 ^ 2 $$');
