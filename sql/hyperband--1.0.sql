@@ -100,7 +100,7 @@ COMMENT ON COLUMN hyperband.study.best_trial_id IS 'trial of the best evaluation
 COMMENT ON COLUMN hyperband.study.best_loss IS 'loss of the best evaluation so far';
 COMMENT ON COLUMN hyperband.study.system_identifier IS 'of the cluster it was made on: a restored dump starts nothing by itself';
 COMMENT ON COLUMN hyperband.study.run_at IS
-	'start of its present run, after hyperband_resume or a restart of the server a later one than started_at: from here time_limit counts';
+	'start of its present run: later than started_at where it was resumed, taken up after a restart of the server or queued again; from here time_limit counts';
 COMMENT ON COLUMN hyperband.study.run_from IS 'resource_spent at run_at';
 COMMENT ON COLUMN hyperband.study.sqlstate IS 'of the error that a failed study ended with';
 
@@ -591,7 +591,7 @@ ORDER BY l.study_id, l.place;
 COMMENT ON VIEW hyperband.leaderboard IS
 	'trials of each study, best first, by the winner''s rule: each at its best evaluation, under racing and for folds at its last';
 COMMENT ON COLUMN hyperband.leaderboard.place IS
-	'by lowest loss, then log loss or squared error, then larger resource, then lower number; under racing and for folds those with more pulls or folds come first';
+	'by lowest loss, then log loss or root mean squared error, then larger resource, then lower number; under racing and for folds those with more pulls or folds come first';
 COMMENT ON COLUMN hyperband.leaderboard.resource IS 'at which loss was reached';
 COMMENT ON COLUMN hyperband.leaderboard.metric_value IS 'loss in the metric''s own unit';
 COMMENT ON COLUMN hyperband.leaderboard.curve IS 'validation loss over resource as a sparkline';

@@ -142,7 +142,7 @@ typedef struct HbTrialRow
 	int64 resource;
 	int attempt;
 	double loss;     /* NaN: NULL */
-	double tie_loss; /* metrics: log_loss or the square of rmse */
+	double tie_loss; /* metrics: log_loss or rmse */
 	bool begun;      /* asha: its start is in the study's log */
 	Jsonb *metrics;  /* at its last rung; NULL before the first */
 	bool

@@ -212,17 +212,27 @@ wait_for(int64 study_id, TimestampTz deadline)
 	return (char *) state;
 }
 
+/* Whether this transaction made the study, or has its turn: then no worker can go on before it ends. */
+static bool
+keeps_workers_waiting(const HbStudyRow *study)
+{
+	if (strcmp(study->kind, "table") == 0 || hb_state_has_ended(study->state))
+		return false;
+	return hb_holds_turn(study->study_id) ||
+		   study->created_at == GetCurrentTransactionStartTimestamp();
+}
+
 Datum
 hyperband_wait(PG_FUNCTION_ARGS)
 {
 	int64 study_id;
+	HbStudyRow *study;
 
 	hb_check_gate();
 	hb_require_argument(fcinfo, 0, "study");
 	study_id = PG_GETARG_INT64(0);
-	(void) hb_visible_study(study_id);
-	/* a transaction that holds the turn keeps all workers from going on */
-	if (hb_launch_pending(study_id) || hb_holds_turn(study_id))
+	study = hb_visible_study(study_id);
+	if (hb_launch_pending(study_id) || keeps_workers_waiting(study))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot wait for study %lld in the transaction that changed it",

@@ -353,8 +353,6 @@ make_study(HbStudyRow *study)
 	study_id = hb_study_insert(study);
 	hb_warm_keep(study_id, options.warm_start);
 	hb_turn_insert(study_id);
-	/* nobody else sees it yet; who waits for it within the transaction is told so */
-	hb_lock_turn(study_id);
 	if (!e.function)
 		hb_external_start(study_id);
 	hb_catalog_leave(&scope);

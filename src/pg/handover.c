@@ -201,8 +201,14 @@ hb_handover_at_exit(int code, Datum arg)
 	if (hb_waiting_take(&next) && !hb_launch_for(next.database, next.owner))
 		hb_waiting_add(next.database, next.owner);
 	/* What else its owner has queued, of which only this process may have known.  Not at once: why it was ended may last. */
-	if (code != 0)
+	if (code != 0 && OidIsValid(hb_own.owner))
 		hb_waiting_add(hb_own.database, hb_own.owner);
+}
+
+void
+hb_handover_leave_queue(void)
+{
+	hb_own.owner = InvalidOid;
 }
 
 void

@@ -37,4 +37,7 @@ extern void hb_handover_finish(int slot);
 /* Waits that long, or until the latch is set; answers interrupts. */
 extern void hb_pause(long milliseconds);
 
+/* The process is to end without its owner's queue being taken up by the next. */
+extern void hb_handover_leave_queue(void);
+
 #endif /* HB_HANDOVER_H */

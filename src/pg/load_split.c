@@ -209,23 +209,40 @@ repair_class(Split *split, uint32 class)
 		split_occurrences(split, class, from, to);
 }
 
+/* A class that lacks a side gets some of its rows there; its only row trains. */
 static void
-repair_classes(Split *split)
+repair_by_occurrence(Split *split, uint32 class)
 {
-	index_classes(split);
+	uint32 train = split->count[HB_PART_TRAIN][class];
+	uint32 validation = split->count[HB_PART_VALIDATION][class];
+
+	if (train + validation == 1 && train == 0)
+		for (uint64 i = split->class_start[class]; i < split->class_start[class + 1]; i++)
+			move_row(split, split->class_positions[i], HB_PART_VALIDATION, HB_PART_TRAIN);
+	else if (train + validation > 1 && train == 0)
+		split_occurrences(split, class, HB_PART_VALIDATION, HB_PART_TRAIN);
+	else if (train + validation > 1 && validation == 0)
+		split_occurrences(split, class, HB_PART_TRAIN, HB_PART_VALIDATION);
+}
+
+static void
+repair_classes(Split *split, void (*repair)(Split *split, uint32 class))
+{
+	if (split->class_start == NULL)
+		index_classes(split);
 	for (uint32 c = 0; c < split->load->nclasses; c++)
 	{
 		if ((c & 1023) == 0)
 			CHECK_FOR_INTERRUPTS();
-		repair_class(split, c);
+		repair(split, c);
 	}
 }
 
 /*
  * Where only one distinct row is left to train on while validation has others, no feature varies any more: each
- * group is split by number of occurrence instead.
+ * group is split by number of occurrence instead.  false: not so.
  */
-static void
+static bool
 split_groups(Split *split)
 {
 	HbLoad *load = split->load;
@@ -244,7 +261,7 @@ split_groups(Split *split)
 			}
 	}
 	if (training >= 2)
-		return;
+		return false;
 	for (uint64 first = 0; first < load->nrows; first = end)
 	{
 		int64 n, validating;
@@ -268,6 +285,7 @@ split_groups(Split *split)
 		}
 		split->split_classes++;
 	}
+	return true;
 }
 
 static void
@@ -301,9 +319,10 @@ hb_load_split(HbLoad *load)
 				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to train"),
 				 errdetail("Found " UINT64_FORMAT ", need at least %d.", usable, HB_MIN_ROWS)));
 	if (count_classes(&split))
-		repair_classes(&split);
-	/* last, since a repair may leave one distinct row to train on */
-	split_groups(&split);
+		repair_classes(&split, repair_class);
+	/* after that, since a repair may leave one distinct row to train on; then groups are split already */
+	if (split_groups(&split) && count_classes(&split))
+		repair_classes(&split, repair_by_occurrence);
 	if (load->count[HB_PART_VALIDATION] == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("not enough rows to validate"),

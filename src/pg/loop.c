@@ -24,6 +24,7 @@
 #define HB_MAX_ALONE 10 /* trials that fail alone, one after another: then it is not the trial */
 #define HB_MAX_FAILED_STARTS 3 /* in a row */
 #define HB_SILENCE 60000       /* ms: the watchdog */
+#define HB_HELD_UP 5000        /* ms between two looks, which are a second apart at most */
 #define HB_SLOT_RETRY 1000     /* ms between attempts to get a trainer slot */
 #define HB_TURN 1000           /* ms at most between two turns */
 #define HB_LOOK_AROUND 2000    /* ms: a trial may be trained for hours without a transaction */
@@ -36,6 +37,7 @@ typedef struct HbLoop
 	HbRefill refill;
 	bool limited;
 	TimestampTz looked;
+	int64 watched; /* hb_monotonic() of the last look at the slots */
 } HbLoop;
 
 static WaitEventSet *hb_event_set = NULL;
@@ -236,15 +238,13 @@ hb_loop_free_slot(HbRun *run)
 
 /* Time in which others have all trainer slots is none of the study's time limit. */
 static void
-hb_loop_starve(HbRun *run)
+hb_loop_starve(HbRun *run, bool starves)
 {
 	int64 now = hb_monotonic();
 
-	if (hb_open_slots() > 0)
-		now = 0;
-	else if (run->starved != 0 && run->deadline != 0)
+	if (run->starved != 0 && run->deadline != 0)
 		run->deadline = TimestampTzPlusMilliseconds(run->deadline, now - run->starved);
-	run->starved = now;
+	run->starved = starves ? now : 0;
 }
 
 /* Never more trainers than the study asks for or than there are works to do. */
@@ -260,11 +260,11 @@ hb_loop_grow(HbLoop *loop)
 
 		if (!slot)
 		{
-			hb_loop_starve(loop->run);
+			hb_loop_starve(loop->run, hb_open_slots() == 0);
 			return;
 		}
 		hb_slot_open(slot, &loop->run->spec);
-		loop->run->starved = 0;
+		hb_loop_starve(loop->run, false);
 	}
 }
 
@@ -442,20 +442,31 @@ hb_is_silent(const HbSlot *slot)
 		   hb_monotonic() - slot->heard >= HB_SILENCE;
 }
 
-/* This process may have been held up itself: what came meanwhile is read before anybody is given up. */
+/* Time in which this process did not listen, since somebody held it up, makes nobody silent. */
+static void
+hb_loop_forgive(HbLoop *loop)
+{
+	int64 now = hb_monotonic();
+	int64 away = now - loop->watched;
+	int i;
+
+	for (i = 0; i < HB_MAX_SLOTS && away > HB_HELD_UP; i++)
+		hb_slots[i].heard += away;
+	loop->watched = now;
+}
+
 static void
 hb_loop_watchdog(HbLoop *loop)
 {
 	int i;
+
+	hb_loop_forgive(loop);
 
 	for (i = 0; i < HB_MAX_SLOTS; i++)
 	{
 		HbSlot *slot = &hb_slots[i];
 		HbStatus status;
 
-		if (!hb_is_silent(slot))
-			continue;
-		hb_loop_receive(loop, slot);
 		if (!hb_is_silent(slot))
 			continue;
 		hb_status_init(&status);
@@ -565,11 +576,13 @@ hb_loop(HbRun *run, HbWork *works, int nworks, HbRefill refill, bool limited)
 				   .nworks = nworks,
 				   .refill = refill,
 				   .limited = limited,
-				   .looked = GetCurrentTimestamp()};
+				   .looked = GetCurrentTimestamp(),
+				   .watched = hb_monotonic()};
 	MemoryContext caller = CurrentMemoryContext;
 
 	while (hb_loop_refill(&loop))
 	{
+		hb_loop_starve(run, run->starved != 0);
 		if (limited && run->deadline != 0 && GetCurrentTimestamp() >= run->deadline)
 		{
 			hb_loop_stop(&loop);

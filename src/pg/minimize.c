@@ -22,13 +22,13 @@
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 
-#include "pg/launch.h"
+#include "pg/locks.h"
 #include "pg/run.h"
 #include "pg/slot.h"
 
 #define EVALUATOR_TYPE "hyperband evaluator"
 #define LOOK_EVERY 1000    /* ms */
-#define STARVES_AFTER 5000 /* ms without a worker, and up to as many more */
+#define STARVES_AFTER 5000 /* ms without a worker */
 #define END_WITHIN 10000   /* ms, of a worker that was told to end */
 #define MAX_BARREN_ENDS 10 /* workers in a row that ended at once, without a result */
 
@@ -276,17 +276,27 @@ has_workers(void)
 }
 
 /*
- * Supervisors that hold all worker slots would wait for ever for workers to start: one that has waited for a while queues
- * its study again, and ends.
+ * Supervisors that hold all worker slots would wait for ever for workers to start: one at a time, which keeps the handover's
+ * lock until it is gone, queues its study again and ends.  Where no other is left, nobody would take the study up, and who
+ * has the slots will free them.
  */
 static bool
 put_back(const HbStudyRow *study)
 {
 	HbTransaction transaction;
 
+	if (!hb_lock_handover(false))
+		return false;
+	if (hb_study_slots_held() < 2)
+	{
+		hb_unlock_handover();
+		return false;
+	}
 	hb_transaction_begin(&transaction);
 	hb_supervisor_starves = hb_study_take_up(study->study_id);
 	hb_transaction_commit(&transaction);
+	if (!hb_supervisor_starves)
+		hb_unlock_handover();
 	return hb_supervisor_starves;
 }
 
@@ -356,8 +366,7 @@ hb_run_function_study(HbStudyRow *study)
 							errhint("The server's log tells why.")));
 		if (has_workers())
 			fed = hb_monotonic();
-		else if (hb_monotonic() - fed > STARVES_AFTER + MyProcPid % STARVES_AFTER &&
-				 put_back(study))
+		else if (hb_monotonic() - fed > STARVES_AFTER && put_back(study))
 			return;
 		wait_for_workers(deadline);
 		outcome = look(external, false, &progress);

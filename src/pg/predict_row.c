@@ -1,8 +1,8 @@
 /*
  * predict_row.c - one SQL row or JSON object to the record that a model's encoder reads
  *
- * A row is matched by column name where every feature is found, else by position where the counts
- * agree, else it is an error.  How each column feeds its feature is worked out once per row type.
+ * A row is matched by column name where every feature is found; by position where none is, or the row is an anonymous
+ * ROW(...), and the counts agree; else it is an error.  How each column feeds its feature is worked out once per row type.
  * Values are read as loading read them, by their own type: any number feeds a number, anything feeds a
  * category by the text that names it; text never feeds a number.  Literals without a type (and strings
  * in JSON for dates, times and bytea) are read as a value of the feature's own type.
@@ -366,7 +366,22 @@ match_by_position(const HbRowBuffer *buffer, TupleDesc descriptor, HbRowColumn *
 	return n == buffer->predictor->fields->ncolumns;
 }
 
-/* By position only where no feature is found by its name: a table with a renamed column must not be read in its own order. */
+/* ROW(...) makes its columns' names itself. */
+static bool
+is_anonymous(TupleDesc descriptor)
+{
+	char name[NAMEDATALEN];
+
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		snprintf(name, sizeof(name), "f%d", i + 1);
+		if (strcmp(NameStr(TupleDescAttr(descriptor, i)->attname), name) != 0)
+			return false;
+	}
+	return descriptor->tdtypeid == RECORDOID;
+}
+
+/* By position only where no name says otherwise: a table with a renamed column must not be read in its own order. */
 static void
 match_columns(const HbRowBuffer *buffer, TupleDesc descriptor, HbRowColumn *columns)
 {
@@ -381,7 +396,8 @@ match_columns(const HbRowBuffer *buffer, TupleDesc descriptor, HbRowColumn *colu
 	for (int j = ncolumns - 1; j >= 0; j--)
 		if (columns[j].attribute < 0)
 			first = feature_name(buffer, j);
-	if (nmissing < ncolumns || !match_by_position(buffer, descriptor, columns))
+	if ((nmissing < ncolumns && !is_anonymous(descriptor)) ||
+		!match_by_position(buffer, descriptor, columns))
 		features_missing(buffer, first, missing.data, nmissing);
 }
 

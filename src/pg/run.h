@@ -171,10 +171,11 @@ extern void hb_run_cleanup(void);
 /* Raises 57014 where somebody has asked to cancel; inside a transaction. */
 extern void hb_run_check_cancel(HbRun *run);
 /* The same in a transaction of its own; takes back a pending SIGINT. */
+extern void hb_run_look(HbRun *run);
 /* 42704 where the role was dropped; call in a transaction. */
 extern void hb_check_owner_exists(Oid owner);
+/* run_plan.c: tells configurations apart. */
 extern uint64 hb_config_digest(Jsonb *config);
-extern void hb_run_look(HbRun *run);
 /* In a transaction of its own: raises 42704 where the owner is gone, and ends the process where the extension is. */
 extern void hb_run_look_around(const HbRun *run);
 

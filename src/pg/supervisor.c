@@ -183,6 +183,8 @@ hb_study_failed(int64 study_id, const ErrorData *error)
 	if (hb_error_interrupts(error->sqlerrcode))
 	{
 		ereport(LOG, (errmsg("study %lld is interrupted", (long long) study_id)));
+		/* what stopped this one would stop those behind it */
+		hb_handover_leave_queue();
 		proc_exit(1);
 	}
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED &&

@@ -45,7 +45,7 @@ typedef struct HbTrialView
 	int64_t resource;  /* reached; a trial that diverged or failed keeps where it last stood */
 	HbTrialState state;
 	double loss;     /* at its last rung; NaN before the first */
-	double tie_loss; /* log loss or MSE there */
+	double tie_loss; /* log loss or RMSE there */
 	bool evaluated;  /* result of the current rung is in, promotion not decided */
 	int64_t batch_size;
 	double cost; /* of training on one sample, in floating-point operations */

@@ -215,6 +215,7 @@ record(Simulator *sim, const Work *work, HbStatus *status)
 	HbTrialView *trial = &sim->state.trials[work->number - 1];
 	int rung = hb_rung_at(&sim->plan, trial, work->to);
 	double before = trial->loss;
+	bool first = trial->rung < 0;
 	void *results = sim->results;
 	bool grown = grow(sim->host, &results, &sim->results_capacity, sim->state.nresults + 1,
 					  sizeof(HbResult), status);
@@ -240,8 +241,9 @@ record(Simulator *sim, const Work *work, HbStatus *status)
 	sim->state.last_seq++;
 	if (!most_wins(sim))
 		return update_best(sim, trial, status);
-	/* in lockstep after the stage, which all of it reaches */
-	return !sim->request->scheduler->asynchronous || update_leader(sim, status);
+	/* in lockstep after the stage, which all of it reaches; at its first rung nobody can be ahead only by being early */
+	return (!sim->request->scheduler->asynchronous && !(first && sim->request->means)) ||
+		   update_leader(sim, status);
 }
 
 /* The stage's work for one trial; false: it would go beyond the budget. */
@@ -312,7 +314,7 @@ run_lockstep(Simulator *sim, HbStatus *status)
 			more = begin(sim, &stage, stage.numbers[i], &work);
 			done = !more || record(sim, &work, status);
 		}
-		if (done && more && most_wins(sim))
+		if (done && (more || sim->request->means) && most_wins(sim))
 			done = update_leader(sim, status);
 		if (done && stage.ntrials == 0)
 			done = extend(sim, &more, status);

@@ -64,10 +64,13 @@ SELECT cmp_ok(best_loss, '>', 0.3::float8, 'folds: equal rows are in one of them
 
 -- Two distinct rows only: each is split, and both sides have both classes, whatever the hash says.
 CREATE TABLE two AS SELECT g % 2 = 0 AS variant, g % 5 < 2 AS bought FROM generate_series(1, 1000) g;
+CREATE TABLE rare AS SELECT g % 2 = 0 AS variant, CASE WHEN g <= 4 THEN 'a' WHEN g = 5 THEN 'z' ELSE 'b' END AS bought FROM generate_series(1, 1000) g;
 CREATE TABLE splits (study bigint);
 INSERT INTO splits SELECT hyperband_tune('two', 'bought', model => 'linear', name => 'two', max_resource => 3, scheduler => 'full', n_trials => 1,
 	options => jsonb_build_object('split_seed', n)) FROM generate_series(1, 6) n;
+INSERT INTO splits SELECT hyperband_tune('rare', 'bought', model => 'linear', name => 'two', metric => 'auc', max_resource => 3, scheduler => 'full', n_trials => 1);
 SELECT hyperband_wait(study, '1 minute') FROM splits \g /dev/null
+SELECT is(s.state, 'done', 'two distinct rows: a class of four and one of one') FROM hyperband.study s WHERE s.relation LIKE '%rare';
 SELECT is(count(*), 6::bigint, 'two distinct rows: all splits are fine, none lacks a class') FROM splits JOIN hyperband.study s ON s.study_id = study JOIN hyperband.evaluation e USING (study_id)
 	WHERE s.state = 'done' AND jsonb_typeof(e.metrics -> 'auc') = 'number' AND s.best_loss BETWEEN 0.3 AND 0.5;
 

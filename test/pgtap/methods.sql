@@ -160,6 +160,7 @@ SELECT is_empty($$SELECT * FROM races WHERE state = 'stopped' AND pulls = (SELEC
 SELECT ok(s.best_loss IN (SELECT t.loss FROM hyperband.trial t WHERE t.study_id = id('all', 'random', 'full', 'folds') AND t.state = 'completed'),
 	'folds: replayed under ' || c || ', who was trained on all of them wins') FROM unnest(ARRAY['halving', 'hyperband', 'asha']) c,
 	LATERAL (SELECT best_loss FROM hyperband_simulate(id('all', 'random', 'full', 'folds'), c) ORDER BY resource_spent DESC LIMIT 1) s;
+SELECT ok(count(*) > 1 AND bool_and(best_loss IS NOT NULL), 'folds: a replay that its budget ends has found something') FROM hyperband_simulate(id('all', 'random', 'full', 'folds'), 'full', options => '{"budget": 20}');
 SELECT is_empty($$SELECT r.* FROM runs r JOIN hyperband.checkpoint c ON c.study_id = id WHERE r.resource = 'folds'$$, 'folds: no fold''s weights are kept');
 SELECT is(count(*)::int, (SELECT count(*)::int FROM runs), 'every study has made a version of the model') FROM hyperband.model WHERE name = 'methods';
 SELECT is_empty($$SELECT m.version FROM hyperband.model m WHERE name = 'methods' AND (SELECT avg((hyperband_classify('methods', p, m.version) <> diabetes)::int) FROM pima p) > 0.35$$, 'and each of them predicts');

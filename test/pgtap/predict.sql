@@ -105,6 +105,13 @@ SELECT is((SELECT predict_one(n) FROM numbers n ORDER BY id LIMIT 1), (SELECT hy
 SELECT hyperband_promote('mlp', 1) \g /dev/null
 SELECT is((SELECT predict_one(n) FROM numbers n ORDER BY id LIMIT 1), (SELECT p FROM first), 'so is the way back');
 
+-- ROW(...) names its columns f1, f2, ...; a model may have a feature of such a name in another place.
+CREATE TABLE named AS SELECT n AS id, 7 AS f1, sin(n) AS f2, cos(n) AS f3, sin(n) * 3 + cos(n) AS y FROM generate_series(1, 500) n;
+INSERT INTO started SELECT hyperband_tune('named', 'y', model => 'linear', name => 'named', features => '{f1,f2,f3}', scheduler => 'full', n_trials => 1, max_resource => 9, search_space => '{"learning_rate": 0.05}');
+SELECT hyperband_wait(max(id)) FROM started \g /dev/null
+SELECT is(features, ARRAY['f2', 'f3'], 'a constant column is no feature') FROM hyperband.model WHERE name = 'named';
+SELECT ok(bool_and(hyperband_predict('named', ROW(n.f2, n.f3)) = hyperband_predict('named', n)), 'an anonymous row goes by position, whatever its columns are called') FROM named n;
+
 -- A missing array or bytea is the mean where training had none, as a missing number is; padding is no part of a char(n), however it comes.
 CREATE TABLE vectors AS SELECT n AS id, ARRAY[100 + sin(n), 100 + cos(n)]::real[] AS v, decode(lpad(to_hex(n % 256), 2, '0'), 'hex') AS b, (CASE WHEN n % 2 = 0 THEN 'ab' ELSE 'cd' END)::char(4) AS c,
 	100 + sin(n) + (n % 256) * 0.01 + n % 2 AS y FROM generate_series(1, 2048) n;
@@ -120,7 +127,7 @@ SELECT throws_ok($$SELECT hyperband_tune('vectors', 'y', options => '{"clip": 1e
 SELECT throws_ok($$SELECT hyperband_tune('vectors', 'y', options => '{"clip": 1e-50}')$$, '22003', 'value of option "clip" is out of range', 'or that would become 0');
 
 SELECT * FROM finish();
-SELECT hyperband_drop_model('vectors') \g /dev/null
+SELECT hyperband_drop_model(m) FROM unnest(ARRAY['vectors', 'named']) m \g /dev/null
 SELECT hyperband_drop(id) FROM started \g /dev/null
 SELECT hyperband_drop_model(m) FROM unnest(ARRAY['linear', 'mlp', 'gaps']) m \g /dev/null
 DROP SCHEMA prediction CASCADE;

@@ -29,6 +29,9 @@ my ($held_out, $held_err) = ('', '');
 my $locker = IPC::Run::start([ 'psql', '-XAtq', '-d', $held->connstr('postgres'), '-c', 'BEGIN', '-c', 'LOCK TABLE hyperband.loss_curve IN SHARE MODE', '-c', 'SELECT pg_sleep(63)', '-c', 'COMMIT' ],
 	'<', '/dev/null', '>', \$held_out, '2>', \$held_err);
 
+ok(wait_for(sub { $held->safe_psql('postgres', "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND backend_type = 'hyperband supervisor'") == 1 }, 30),
+	'a supervisor cannot write');
+
 # In a copy of the installation whose trainer misbehaves.
 my $pg = $node->config_data('--bindir') =~ s{/usr/lib/postgresql/15/bin$}{}r;
 my $copy = $node->basedir . '/copy';

@@ -119,8 +119,8 @@ $node->append_conf('postgresql.conf', "hyperband.max_trainers = 1\nhyperband.max
 $node->reload;
 my $hog = tune($node, $endless);
 ok(wait_for(sub { trainers_of($node) > 0 }, 30), 'a study has the only trainer');
-my $patient = tune($node, "$quick, time_limit => '2 s'");
-sleep 4;
+my $patient = tune($node, "$quick, time_limit => '5 s'");
+sleep 7;
 is(state_of($node, $patient), 'running', 'another, whose time limit is shorter than that, waits');
 $node->safe_psql('postgres', "SELECT hyperband_cancel($hog)");
 is(wait_study($node, $patient), 'done', 'and has its time when there is a trainer');
