@@ -540,7 +540,8 @@ CROSS JOIN LATERAL (
 ) spent
 -- At the pace of its present run; what lies beyond all intervals says nothing.
 LEFT JOIN LATERAL (
-	SELECT greatest(0, least(p.seconds * greatest(0, s.resource_planned - spent.resource) / (spent.resource - s.run_from),
+	SELECT greatest(0, least(p.seconds * greatest(0, s.resource_planned - spent.resource)
+								/ nullif(spent.resource - s.run_from, 0),
 							 extract(epoch FROM s.time_limit)::float8 - p.seconds)) AS seconds
 	FROM (SELECT extract(epoch FROM statement_timestamp() - s.run_at)::float8 AS seconds) p
 	WHERE s.shown = 'running' AND spent.resource > s.run_from AND s.resource_planned > 0

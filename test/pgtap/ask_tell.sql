@@ -343,8 +343,10 @@ SELECT hyperband_create_study('{"x": [1, 2, 3]}', 'random', 'full', 1, n_trials 
 SELECT throws_ok(format('SELECT hyperband_tell(a.trial_id, 1, 1, 0.5, ''{"rmse": %s}'') FROM hyperband_ask(%s) a', n, :study), '22003', NULL, 'metrics: a number that no float can be, ' || n) FROM unnest(ARRAY['1e400', '1e-400']) n;
 
 -- Progress: what is not drawn yet is not done, and a plan that grows is known to its end.
-SELECT hyperband_create_study(space(), 'random', 'full', 1, n_trials => 100) AS study \gset
+SELECT hyperband_create_study(space(), 'random', 'full', 1, n_trials => 100, time_limit => '1 hour') AS study \gset
+SELECT is(eta, NULL::interval, 'progress: before the first result nobody knows how long') FROM hyperband.progress WHERE study_id = :study;
 SELECT hyperband_tell(a.trial_id, 1, 1, 0.5) FROM hyperband_ask(:study) a \g /dev/null
+SELECT ok(eta BETWEEN '0 s' AND '1 hour', 'progress: then at most what the time limit leaves') FROM hyperband.progress WHERE study_id = :study;
 SELECT is((brackets_done, rungs_done, trials_done, trials)::text, '(0,0,1,100)', 'progress: one of a hundred trials') FROM hyperband.progress WHERE study_id = :study;
 SELECT hyperband_create_study('{"x": [1, 2, 3]}', 'grid', 'full', 1, n_trials => 3) AS study \gset
 SELECT work(:study) \g /dev/null

@@ -82,6 +82,21 @@ static const struct
 	  0.750000000000, 0.731707317073}},
 };
 
+/* A step on one row of HB_PAD weights. */
+static void
+apply(const HbProvider *provider, HbUpdate *update, const hb_real *g, hb_real *w, hb_real *s1,
+	  hb_real *s2)
+{
+	update->rows = 1;
+	update->cols = HB_PAD;
+	update->g = g;
+	update->g_row = update->w_row = HB_PAD;
+	update->w = w;
+	update->s1 = s1;
+	update->s2 = s2;
+	provider->update(update);
+}
+
 static double
 worst_of(const HbProvider *provider, int which)
 {
@@ -103,14 +118,7 @@ worst_of(const HbProvider *provider, int which)
 		g[1] = (hb_real) (0.3 * (double) w[1] * (double) w[1] - 0.2 * t);
 		g[2] = (hb_real) cos((double) w[2] + (double) w[0]);
 		hb_optimizer_step(&training, 1 - 0.1 * t, (uint64_t) (t + 1), &update);
-		update.rows = 1;
-		update.cols = HB_PAD;
-		update.g = g;
-		update.g_row = update.w_row = HB_PAD;
-		update.w = w;
-		update.s1 = s1;
-		update.s2 = s2;
-		provider->update(&update);
+		apply(provider, &update, g, w, s1, s2);
 		for (int i = 0; i < 3; i++)
 			worst = fmax(worst, fabs((double) w[i] - optimizers[which].w[t][i]));
 	}
@@ -132,14 +140,7 @@ slow_adam(const HbProvider *provider)
 		HbUpdate update;
 
 		hb_optimizer_step(&training, 1, t, &update);
-		update.rows = 1;
-		update.cols = HB_PAD;
-		update.g = g;
-		update.g_row = update.w_row = HB_PAD;
-		update.w = w;
-		update.s1 = s1;
-		update.s2 = s2;
-		provider->update(&update);
+		apply(provider, &update, g, w, s1, s2);
 	}
 	return (double) w[0];
 }
