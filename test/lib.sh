@@ -16,6 +16,8 @@ unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 for variable in $(compgen -e | grep '^PG' || true); do unset "$variable"; done
 unset LANGUAGE LC_ALL LC_MESSAGES
 export LC_ALL=C.UTF-8
+# PostgreSQL's TAP modules take LC_ALL away; with neither their clusters would be SQL_ASCII
+export LANG=C.UTF-8
 
 say() { printf '%s\n' "$*"; }
 die()

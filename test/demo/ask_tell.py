@@ -14,7 +14,8 @@ x = draw.normal(size=(4000, 20))
 y = x @ draw.normal(size=20) + draw.normal(size=4000) > 0
 weights = {}  # this program's checkpoints: where a trial stood and with what; one that another took on is trained from its start
 
-with psycopg.connect(sys.argv[1], autocommit=True) as db:  # COMMIT after each ask: others wait for it
+# COMMIT after each ask: others wait for it.  Of a database whose encoding is SQL_ASCII texts would be bytes
+with psycopg.connect(sys.argv[1], autocommit=True, client_encoding="utf8") as db:
     study = int(sys.argv[2]) if len(sys.argv) > 2 else db.execute("SELECT hyperband_create_study(%s)", [SPACE]).fetchone()[0]
     print(f'study {study}; further workers: python3 {sys.argv[0]} "{sys.argv[1]}" {study}', flush=True)
     while db.execute("SELECT state FROM hyperband.study WHERE study_id = %s", [study]).fetchone()[0] == "running":

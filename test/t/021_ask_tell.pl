@@ -20,11 +20,12 @@ my $space = q({"rate": {"type": "float", "low": 1e-4, "high": 10, "log": true}, 
 
 sub new_study { return value("SELECT hyperband_create_study('$space', max_resource => 81, seed => 7)") }
 
-# start(STUDY...): a worker on it; its output is collected.
+# start(STUDY[, DATABASE]): a worker on it; its output is collected.
 sub start
 {
+	my ($study, $database) = @_;
 	my ($out, $err) = ('', '');
-	my $run = IPC::Run::start([ $python, $program, $node->connstr('postgres'), @_ ], '<', \undef, '>', \$out, '2>', \$err);
+	my $run = IPC::Run::start([ $python, $program, $node->connstr($database // 'postgres'), defined $study ? $study : () ], '<', \undef, '>', \$out, '2>', \$err);
 	return { run => $run, out => \$out, err => \$err };
 }
 
@@ -63,5 +64,10 @@ SQL
 my $made = start();
 ends_well($made, 'a worker without a study');
 like(${ $made->{out} }, qr/^study \d+; further workers: /, 'it says which study it has made');
+# A database without an encoding, as initdb makes them where no locale is set.
+$node->safe_psql('postgres', "CREATE DATABASE plain TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'");
+install_hyperband($node, 'plain');
+ends_well(start($node->safe_psql('plain', "SELECT hyperband_create_study('$space', max_resource => 9)"), 'plain'), 'a worker in a database without an encoding');
+
 $node->stop;
 done_testing();
