@@ -145,8 +145,8 @@ typedef struct HbRun
 	int failed_starts; /* trainers in a row that ended before HELLO */
 	int failed_alone;  /* works that failed since the last result */
 	int64 slot_retry;  /* no trainer slot was free: hb_monotonic() when to try again */
-	int64
-		starved; /* no trainer at all for want of a slot: hb_monotonic() when that was seen last; 0: it has one */
+	/* no trainer at all for want of a slot: hb_monotonic() when that was seen last; 0: it has one */
+	int64 starved;
 	bool versions_stored;
 } HbRun;
 
@@ -174,8 +174,9 @@ extern void hb_run_check_cancel(HbRun *run);
 extern void hb_run_look(HbRun *run);
 /* 42704 where the role was dropped; call in a transaction. */
 extern void hb_check_owner_exists(Oid owner);
-/* run_plan.c: tells configurations apart. */
+/* run_plan.c: tells configurations apart; and an empty set of such digests. */
 extern uint64 hb_config_digest(Jsonb *config);
+extern struct HTAB *hb_digests_create(MemoryContext context);
 /* In a transaction of its own: raises 42704 where the owner is gone, and ends the process where the extension is. */
 extern void hb_run_look_around(const HbRun *run);
 

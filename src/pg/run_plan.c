@@ -582,14 +582,13 @@ hb_run_check_recorded(const HbRun *run)
 							   (long long) run->plan.trials)));
 }
 
-static void
-hb_seen_create(HbRun *run)
+struct HTAB *
+hb_digests_create(MemoryContext context)
 {
-	HASHCTL control = {
-		.keysize = sizeof(uint64), .entrysize = sizeof(uint64), .hcxt = run->context};
+	HASHCTL control = {.keysize = sizeof(uint64), .entrysize = sizeof(uint64), .hcxt = context};
 
-	run->seen = hash_create("hyperband configurations", 256, &control,
-							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return hash_create("hyperband configurations", 256, &control,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /*
@@ -648,7 +647,7 @@ hb_run_plan(HbRun *run)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("study would have %lld trials", (long long) run->plan.trials),
 						errdetail("The limit is %d.", HB_MAX_TRIALS)));
-	hb_seen_create(run);
+	run->seen = hb_digests_create(run->context);
 	rows = hb_run_read(run, &n);
 	while (run->plan.trials < n && hb_run_extend(run))
 		CHECK_FOR_INTERRUPTS();

@@ -86,10 +86,7 @@ hb_warm_rank(const HbWarmSource *source, int *nranked)
 static void
 hb_warm_configs(const HbSpace *space, const HbWarmTrial *ranked, int nranked, HbWarm *warm)
 {
-	HASHCTL control = {
-		.keysize = sizeof(uint64), .entrysize = sizeof(uint64), .hcxt = CurrentMemoryContext};
-	HTAB *taken = hash_create("hyperband warm configurations", 256, &control,
-							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	HTAB *taken = hb_digests_create(CurrentMemoryContext);
 	HbStatus status;
 	HbPoint point;
 	int i;

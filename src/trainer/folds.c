@@ -3,8 +3,8 @@
  *
  * A fold is every k-th training row in hash order, so that folds are the same for every trial and every study of a
  * split.  Rows of equal features follow each other in that order and count as one: were they in different folds, a
- * network would be praised for remembering them.  A pull sees a view of the data set: the other folds as its training rows, the fold as its validation rows.
- * Figures are means over the pulls; what has no value in one of them has no mean.
+ * network would be praised for remembering them.  A pull sees a view of the data set: the other folds as its training
+ * rows, the fold as its validation rows.  Figures are means over the pulls; what has no value in one of them has no mean.
  */
 #include <math.h>
 #include <string.h>
