@@ -1,10 +1,13 @@
-# Counts single results in logs of prove -v (TAP) and of pg_regress: prints "passed failed".
-# With --failures: prints the lines that failed, with what their tests had to say about it.
+# Counts single results in logs of prove -v (TAP) and of pg_regress: prints "passed failed skipped".
+# With --failures: prints the lines that failed, with what their tests had to say about it; with --skipped why tests were skipped,
+# each reason once.
 use strict;
 use warnings;
 
-my $show = @ARGV && $ARGV[0] eq '--failures' ? shift : '';
-my ($passed, $failed) = (0, 0);
+my $mode = @ARGV && $ARGV[0] =~ /^--(failures|skipped)$/ ? $1 : '';
+shift if $mode;
+my $show = $mode eq 'failures';
+my ($passed, $failed, $skipped, %reasons) = (0, 0, 0);
 
 for my $file (@ARGV)
 {
@@ -19,6 +22,17 @@ for my $file (@ARGV)
 		{
 			$passed++;
 			$follow = 0;
+		}
+		elsif ($line =~ /^ok \d+.*# skip\s*(.*)/i)
+		{
+			$skipped++;
+			$reasons{$1}++;
+		}
+		# a whole file: "1..0 # SKIP reason"
+		elsif ($line =~ /^1\.\.0\s*# skip\s*(.*)/i)
+		{
+			$skipped++;
+			$reasons{$1}++;
 		}
 		elsif ($line =~ /^not ok \d+/ or $line =~ /^(?:test| ) .* \.\.\. FAILED/)
 		{
@@ -38,4 +52,5 @@ for my $file (@ARGV)
 		print "end of $file:\n", map { "    $_" } @context;
 	}
 }
-print "$passed $failed\n" unless $show;
+print "$passed $failed $skipped\n" unless $mode;
+print "$_ ($reasons{$_})\n" for $mode eq 'skipped' ? sort keys %reasons : ();

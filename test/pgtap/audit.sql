@@ -5,7 +5,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS hyperband;
 CREATE SCHEMA audit;
 SET search_path = audit, public;
-SELECT no_plan();
+SELECT plan(27);
 
 -- The loss of a study's trial at a resource, by the trial's number: brackets take the numbers in order, the largest first.
 CREATE TABLE script (part text, number int, resource int, loss float8);

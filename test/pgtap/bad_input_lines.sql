@@ -129,7 +129,7 @@ CREATE FUNCTION rows_of_catalog() RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(relname || ' ' || (xpath('/row/n/text()', query_to_xml('SELECT count(*) AS n FROM hyperband.' || quote_ident(relname), true, true, '')))[1], ', ' ORDER BY relname)
 	FROM pg_class WHERE relnamespace = 'hyperband'::regnamespace AND relkind = 'r'
 $$;
-SELECT no_plan();
+SELECT plan(117);
 CREATE TABLE before AS SELECT rows_of_catalog() AS rows;
 SELECT alike(CASE label WHEN 'row security with row_security = off' THEN said('SET LOCAL row_security = off; SELECT ' || call, role) ELSE said('SELECT ' || call, role) END,
 	CASE WHEN expected LIKE '\%%' OR expected LIKE '%\%%' THEN expected ELSE replace(replace(expected, '\', '\\'), '_', '\_') END, label || ': ' || left(call, 90)) FROM calls ORDER BY n;

@@ -5,7 +5,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS hyperband;
 CREATE SCHEMA learning;
 SET search_path = learning, public;
-SELECT no_plan();
+SELECT plan(25);
 
 CREATE FUNCTION space() RETURNS jsonb LANGUAGE sql AS $$ SELECT '{"x": {"type": "float", "low": 0, "high": 1}}'::jsonb $$;
 CREATE FUNCTION x(config jsonb) RETURNS float8 LANGUAGE sql AS $$ SELECT (config ->> 'x')::float8 $$;

@@ -6,7 +6,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS hyperband;
 CREATE SCHEMA loading;
 SET search_path = loading, public;
-SELECT no_plan();
+SELECT plan(26);
 
 CREATE TYPE mood AS ENUM ('sad', 'glad');
 CREATE TABLE plain AS SELECT (n % 50)::smallint AS z, sin(n)::real AS b, n * 7919 % 10007 AS a, (n * 1000003::bigint) % 4000000007 AS d, cos(n) * 1e5 AS c,

@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS hyperband;
 BEGIN;
-SELECT no_plan();
+SELECT plan(12);
 
 SELECT set_eq('SELECT DISTINCT model FROM hyperband_models()', ARRAY['linear', 'mlp'], 'two families');
 SELECT ok(bool_and(description <> '' AND type IN ('float', 'int', 'categorical')), 'every parameter has a type and a description') FROM hyperband_models();

@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS hyperband;
 BEGIN;
-SELECT no_plan();
+SELECT plan(37);
 
 -- A plan as one line: trials·resource of each rung, brackets divided by slashes.
 CREATE FUNCTION pg_temp.line(max_resource int, eta int DEFAULT 3, min_resource int DEFAULT 1, scheduler text DEFAULT 'hyperband',

@@ -6,7 +6,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS hyperband;
 CREATE SCHEMA prediction;
 SET search_path = prediction, public;
-SELECT no_plan();
+SELECT plan(34);
 
 CREATE DOMAIN weight AS real;
 CREATE TABLE numbers AS SELECT n AS id, (n % 7)::smallint AS s, n * 37 % 1000 AS i, (n * 1000003::bigint % 100000) AS b,
@@ -34,13 +34,13 @@ CREATE VIEW ways AS SELECT m.name, n.id,
 	JOIN (SELECT id, s, i, b, r::weight AS r, d, wide FROM numbers) w USING (id)
 	JOIN (SELECT id, NULL::int AS nothing, s, i, b, r, d, wide FROM numbers) x USING (id);
 SELECT is(count(*), 6000::bigint, 'every row, both models') FROM ways;
-SELECT ok(bool_and(straight = ALL (others)), 'the same prediction on every way, bit for bit') FROM ways;
+SELECT ok(bool_and((straight = ALL (others)) IS TRUE), 'the same prediction on every way, bit for bit') FROM ways;
 SELECT ok(stddev(straight) > 0.01, 'and not the same for every row') FROM ways WHERE name = 'mlp';
-SELECT ok(bool_and(hyperband_predict('gaps', g) = hyperband_predict('gaps', to_jsonb(g))), 'indicators of missing values on both ways') FROM gaps g;
+SELECT ok(bool_and((hyperband_predict('gaps', g) = hyperband_predict('gaps', to_jsonb(g))) IS TRUE), 'indicators of missing values on both ways') FROM gaps g;
 SELECT ok(bool_or(hyperband_predict('gaps', ROW(s, i, r, k)) <> hyperband_predict('gaps', ROW(s, i, NULL::real, k))), 'a missing value is none that is there') FROM gaps WHERE r IS NOT NULL;
-SELECT ok(bool_and(hyperband_predict('linear', ROW(1::int2, 2, 3::bigint, v, 0::float8, 2::float8)) = hyperband_predict('linear', ROW(1::int2, 2, 3::bigint, v::real, 0::float8, 2::float8))),
+SELECT ok(bool_and((hyperband_predict('linear', ROW(1::int2, 2, 3::bigint, v, 0::float8, 2::float8)) = hyperband_predict('linear', ROW(1::int2, 2, 3::bigint, v::real, 0::float8, 2::float8))) IS TRUE),
 	'a double that feeds a real is rounded first') FROM (SELECT sin(n) AS v FROM generate_series(1, 500) n) x;
-SELECT ok(bool_and(hyperband_predict('mlp', n) = hyperband_predict('mlp', p.p)), 'by position where no name is a feature''s')
+SELECT ok(bool_and((hyperband_predict('mlp', n) = hyperband_predict('mlp', p.p)) IS TRUE), 'by position where no name is a feature''s')
 	FROM numbers n JOIN (SELECT id, (SELECT v FROM (VALUES (s, i, b, r, d, wide)) v) AS p FROM numbers) p USING (id);
 SELECT throws_ok($$SELECT hyperband_predict('mlp', p) FROM (SELECT wide, s, i, b, r AS renamed, d FROM numbers) p$$, '42703',
 	'column "r" of the model is missing from the input', 'one renamed column: not by position, where all others would be mistaken');
@@ -110,7 +110,7 @@ CREATE TABLE named AS SELECT n AS id, 7 AS f1, sin(n) AS f2, cos(n) AS f3, sin(n
 INSERT INTO started SELECT hyperband_tune('named', 'y', model => 'linear', name => 'named', features => '{f1,f2,f3}', scheduler => 'full', n_trials => 1, max_resource => 9, search_space => '{"learning_rate": 0.05}');
 SELECT hyperband_wait(max(id)) FROM started \g /dev/null
 SELECT is(features, ARRAY['f2', 'f3'], 'a constant column is no feature') FROM hyperband.model WHERE name = 'named';
-SELECT ok(bool_and(hyperband_predict('named', ROW(n.f2, n.f3)) = hyperband_predict('named', n)), 'an anonymous row goes by position, whatever its columns are called') FROM named n;
+SELECT ok(bool_and((hyperband_predict('named', ROW(n.f2, n.f3)) = hyperband_predict('named', n)) IS TRUE), 'an anonymous row goes by position, whatever its columns are called') FROM named n;
 
 -- A missing array or bytea is the mean where training had none, as a missing number is; padding is no part of a char(n), however it comes.
 CREATE TABLE vectors AS SELECT n AS id, ARRAY[100 + sin(n), 100 + cos(n)]::real[] AS v, decode(lpad(to_hex(n % 256), 2, '0'), 'hex') AS b, (CASE WHEN n % 2 = 0 THEN 'ab' ELSE 'cd' END)::char(4) AS c,

@@ -6,7 +6,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS hyperband;
 CREATE SCHEMA sampling;
 SET search_path = sampling, public;
-SELECT no_plan();
+SELECT plan(37);
 
 -- Marks of parts that a careless sample favours: the first rows, the last ones, every fourth, a rare value, and one that goes with the target.
 CREATE TABLE source AS SELECT n % 3 = 0 AS target, (n <= 6000)::int::real AS early, (n > 18000)::int::real AS late, (n % 4 = 0)::int::real AS fourth,

@@ -29,7 +29,7 @@ SELECT run('default mlp', NULL, 40);
 SELECT run('default linear', NULL, 20, 1, 'linear');
 SELECT hyperband_wait(id, '2 minutes') FROM runs ORDER BY id \g /dev/null
 
-SELECT no_plan();
+SELECT plan(24);
 SELECT results_eq('SELECT hyperband_wait(id) FROM runs', 'SELECT ''done'' FROM runs', 'all studies are done');
 SELECT ok(bool_and(value::float8 BETWEEN 0.001 AND 0.1), 'log float: within its bounds') FROM drawn('types', 'learning_rate');
 SELECT ok(count(*) FILTER (WHERE value::float8 < 0.01) BETWEEN 40 AND 80, 'log float: half of the draws below the geometric mean') FROM drawn('types', 'learning_rate');
@@ -56,9 +56,9 @@ SELECT results_eq($$SELECT value FROM drawn('optuna', 'learning_rate') LIMIT 20$
 SELECT results_ne($$SELECT value FROM drawn('alone', 'learning_rate')$$, $$SELECT value FROM drawn('other seed', 'learning_rate')$$, 'another seed draws others');
 
 SELECT ok(bool_and(m.model IS NOT NULL), 'the default spaces draw parameters that hyperband_models() lists')
-	FROM hyperband.trial t JOIN runs r ON r.id = t.study_id JOIN hyperband.study s ON s.study_id = t.study_id, jsonb_object_keys(t.config) k
-	LEFT JOIN (SELECT DISTINCT model, parameter FROM hyperband_models()) m ON m.parameter = k
-	WHERE label LIKE 'default%' AND (m.model IS NULL OR m.model = s.model);
+	FROM hyperband.trial t JOIN runs r ON r.id = t.study_id JOIN hyperband.study s ON s.study_id = t.study_id CROSS JOIN jsonb_object_keys(t.config) k
+	LEFT JOIN (SELECT DISTINCT model, parameter FROM hyperband_models()) m ON m.parameter = k AND m.model = s.model
+	WHERE label LIKE 'default%';
 SELECT ok(bool_and((config -> 'units')::int BETWEEN 32 AND 256 AND (config -> 'layers')::int BETWEEN 1 AND 3), 'the default space of mlp: units and layers')
 	FROM hyperband.trial t JOIN runs r ON r.id = t.study_id WHERE label = 'default mlp';
 SELECT is(count(DISTINCT config ->> 'optimizer')::int, 2, 'the default space of mlp: two optimizers') FROM hyperband.trial t JOIN runs r ON r.id = t.study_id WHERE label = 'default mlp';

@@ -166,7 +166,7 @@ BEGIN
 END $$;
 CALL run_all();
 
-SELECT no_plan();
+SELECT plan(336);
 SELECT is(state, 'cancelled', original.kind || ': the original was cancelled on its way') FROM original JOIN hyperband.study s ON s.study_id = id;
 SELECT cmp_ok((SELECT count(*)::int FROM hyperband.checkpoint JOIN original ON id = study_id WHERE kind = 'hyperband'), '>', 3, 'and has checkpoints');
 SELECT is(outcome, 'done', kind || ': a copy as it is goes on and is done') FROM poison WHERE label = 'unharmed';

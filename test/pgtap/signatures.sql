@@ -4,11 +4,12 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS hyperband;
 BEGIN;
-SELECT no_plan();
+SELECT plan(54);
 
-CREATE FUNCTION pg_temp.signature(function text) RETURNS SETOF text LANGUAGE sql AS $$
-	SELECT pg_get_function_arguments(oid) || coalesce(' -> ' || pg_get_function_result(oid), '')
-	FROM pg_proc WHERE proname = $1 ORDER BY 1
+-- All functions of a name, one a line; NULL where there is none.
+CREATE FUNCTION pg_temp.signature(function text) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(pg_get_function_arguments(oid) || coalesce(' -> ' || pg_get_function_result(oid), ''), E'\n' ORDER BY pg_get_function_arguments(oid))
+	FROM pg_proc WHERE proname = $1
 $$;
 SELECT is(pg_temp.signature('hyperband_tune'),
 	'train_table regclass, target name, model text DEFAULT ''mlp''::text, search_space jsonb DEFAULT NULL::jsonb, features name[] DEFAULT NULL::name[], '
@@ -29,21 +30,33 @@ SELECT is(pg_temp.signature('hyperband_plan'),
 	'options jsonb DEFAULT ''{}''::jsonb -> TABLE(bracket integer, rung integer, trials integer, resource integer)', 'hyperband_plan');
 SELECT is(pg_temp.signature('hyperband_models'),
 	' -> TABLE(model text, parameter text, type text, low double precision, high double precision, log boolean, choices jsonb, default_value jsonb, condition jsonb, description text)', 'hyperband_models');
-SELECT set_eq($$SELECT pg_temp.signature('hyperband_predict')$$,
-	$$VALUES ('name text, input record, version integer DEFAULT NULL::integer -> double precision'), ('name text, input jsonb, version integer DEFAULT NULL::integer -> double precision')$$, 'hyperband_predict');
-SELECT set_eq($$SELECT pg_temp.signature('hyperband_classify')$$,
-	$$VALUES ('name text, input record, version integer DEFAULT NULL::integer -> text'), ('name text, input jsonb, version integer DEFAULT NULL::integer -> text')$$, 'hyperband_classify');
-SELECT set_eq($$SELECT pg_temp.signature('hyperband_probabilities')$$,
-	$$VALUES ('name text, input record, version integer DEFAULT NULL::integer -> jsonb'), ('name text, input jsonb, version integer DEFAULT NULL::integer -> jsonb')$$, 'hyperband_probabilities');
+SELECT is(pg_temp.signature('hyperband_predict'),
+	E'name text, input jsonb, version integer DEFAULT NULL::integer -> double precision\nname text, input record, version integer DEFAULT NULL::integer -> double precision', 'hyperband_predict');
+SELECT is(pg_temp.signature('hyperband_classify'),
+	E'name text, input jsonb, version integer DEFAULT NULL::integer -> text\nname text, input record, version integer DEFAULT NULL::integer -> text', 'hyperband_classify');
+SELECT is(pg_temp.signature('hyperband_probabilities'),
+	E'name text, input jsonb, version integer DEFAULT NULL::integer -> jsonb\nname text, input record, version integer DEFAULT NULL::integer -> jsonb', 'hyperband_probabilities');
 SELECT is(pg_temp.signature('hyperband_grant'), 'name text, role regrole -> void', 'hyperband_grant');
 SELECT is(pg_temp.signature('hyperband_revoke'), 'name text, role regrole -> void', 'hyperband_revoke');
 SELECT is(pg_temp.signature('hyperband_promote'), 'name text, version integer -> boolean', 'hyperband_promote');
 SELECT is(pg_temp.signature('hyperband_drop_model'), 'name text, version integer DEFAULT NULL::integer -> void', 'hyperband_drop_model');
+SELECT is(pg_temp.signature('hyperband_create_study'), 'search_space jsonb, sampler text DEFAULT ''random''::text, scheduler text DEFAULT ''hyperband''::text, '
+	'max_resource integer DEFAULT 81, min_resource integer DEFAULT 1, eta integer DEFAULT 3, resource text DEFAULT ''epochs''::text, '
+	'n_trials integer DEFAULT NULL::integer, seed bigint DEFAULT 0, name text DEFAULT NULL::text, time_limit interval DEFAULT NULL::interval, '
+	'options jsonb DEFAULT ''{}''::jsonb, direction text DEFAULT ''minimize''::text -> bigint', 'hyperband_create_study');
+SELECT is(pg_temp.signature('hyperband_ask'), 'study bigint, n integer DEFAULT 1 -> TABLE(trial_id bigint, attempt integer, config jsonb, from_resource integer, to_resource integer)', 'hyperband_ask');
+SELECT is(pg_temp.signature('hyperband_tell'), 'trial_id bigint, attempt integer, resource integer, loss double precision, metrics jsonb DEFAULT NULL::jsonb -> void', 'hyperband_tell');
+SELECT is(pg_temp.signature('hyperband_minimize'), 'objective regprocedure, search_space jsonb, sampler text DEFAULT ''random''::text, scheduler text DEFAULT ''hyperband''::text, '
+	'max_resource integer DEFAULT 81, min_resource integer DEFAULT 1, eta integer DEFAULT 3, resource text DEFAULT ''epochs''::text, '
+	'n_trials integer DEFAULT NULL::integer, seed bigint DEFAULT 0, name text DEFAULT NULL::text, time_limit interval DEFAULT NULL::interval, '
+	'options jsonb DEFAULT ''{}''::jsonb, workers integer DEFAULT 1 -> bigint', 'hyperband_minimize');
+SELECT is(pg_temp.signature('hyperband_simulate'), 'study bigint, scheduler text DEFAULT ''hyperband''::text, eta integer DEFAULT 3, seed bigint DEFAULT 0, '
+	'options jsonb DEFAULT ''{}''::jsonb -> TABLE(resource_spent bigint, best_loss double precision, regret double precision)', 'hyperband_simulate');
 
 SELECT ok(bool_and(provolatile = 's' AND proparallel = 's'), 'predict and its siblings are STABLE and PARALLEL SAFE')
 	FROM pg_proc WHERE proname IN ('hyperband_predict', 'hyperband_classify', 'hyperband_probabilities');
 SELECT ok(bool_and(provolatile = 'v' AND proparallel = 'u'), 'what writes is VOLATILE and PARALLEL UNSAFE')
-	FROM pg_proc WHERE proname ~ '^hyperband_(tune|wait|cancel|resume|drop|grant|revoke|promote|drop_model)$';
+	FROM pg_proc WHERE proname ~ '^hyperband_(tune|run|create_study|minimize|ask|tell|wait|cancel|resume|drop|grant|revoke|promote|drop_model)$';
 SELECT ok(NOT bool_or(proisstrict), 'none is STRICT') FROM pg_proc WHERE proname LIKE 'hyperband\_%';
 SELECT ok(NOT bool_or(prosecdef), 'none is SECURITY DEFINER') FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
 	WHERE proname LIKE 'hyperband\_%' OR nspname = 'hyperband';

@@ -8,7 +8,7 @@ CREATE EXTENSION pgtap;
 CREATE EXTENSION hyperband;
 CREATE SCHEMA small;
 SET search_path = small, public;
-SELECT no_plan();
+SELECT plan(4);
 
 CREATE TABLE examples AS SELECT x::real AS x, x > 250 AS y FROM generate_series(1, 500) AS x;
 SELECT count(*) AS asked FROM generate_series(1, 60) AS i,

@@ -6,7 +6,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS hyperband;
 CREATE SCHEMA workers;
 SET search_path = workers, public;
-SELECT no_plan();
+SELECT plan(57);
 
 CREATE FUNCTION space() RETURNS jsonb LANGUAGE sql AS $$ SELECT '{"x": {"type": "float", "low": 0, "high": 1}}'::jsonb $$;
 CREATE FUNCTION bowl(config jsonb, resource int) RETURNS float8 LANGUAGE sql AS $$ SELECT abs((config ->> 'x')::float8 - 0.3) + 1.0 / resource $$;

@@ -53,7 +53,8 @@ my $housing = "'housing', 'median_house_value', task => 'regression', max_resour
 is($four, $one, 'dropout, batch sizes, optimizers and schedules: the same history with four trainers');
 
 my ($other) = run(($letter =~ s/seed => 42/seed => 43/r), 4);
-isnt($other, $four, 'another seed gives another history');
+like($other, qr/^evaluation\|/m, 'another seed has a history');
+isnt($other, $two, 'of its own');
 
 # The order in which rows lie in the table does not matter either.
 $node->safe_psql('postgres', 'CREATE TABLE shuffled (LIKE letter); INSERT INTO shuffled SELECT * FROM letter ORDER BY md5(id::text)');

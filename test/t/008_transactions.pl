@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $node = new_cluster('main', allows_streaming => 1, conf => 'max_prepared_transactions = 5');
+my $node = new_cluster('main', allows_streaming => 1, conf => "max_prepared_transactions = 5\nlog_min_messages = debug1");
 load_table($node, 'vowel');
 load_table($node, 'letter');
 my $quick = "'vowel', 'class', model => 'linear', max_resource => 3";
@@ -16,6 +16,7 @@ my $long  = "'letter', 'lettr', max_resource => 81, trainers => 2, search_space 
 my $count = 'SELECT count(*) FROM hyperband.study';
 
 # What is rolled back leaves nothing behind.
+my $log = -s $node->logfile;
 $node->safe_psql('postgres', "BEGIN; SELECT hyperband_tune($quick); ROLLBACK");
 is($node->safe_psql('postgres', $count), 0, 'a rolled-back call leaves no study');
 $node->safe_psql('postgres', "BEGIN; SAVEPOINT a; SELECT hyperband_tune($quick); ROLLBACK TO a; COMMIT");
@@ -25,10 +26,12 @@ is($node->safe_psql('postgres', $count), 0, 'nor a block that raised');
 like(error_of($node, "BEGIN; SELECT hyperband_tune($quick); PREPARE TRANSACTION 'p'"), qr/ERROR:  0A000/, 'PREPARE TRANSACTION is refused');
 is($node->safe_psql('postgres', $count), 0, 'and leaves nothing');
 sleep 0.5;
-is(scalar(supervisor_of($node)), 0, 'no supervisor was started by any of them');
+my $started = qr/(?:registering|starting) background worker(?: process)? "hyperband supervisor"/;
+unlike(slurp_file($node->logfile, $log), $started, 'no supervisor was started by any of them');
 
 my $kept = $node->safe_psql('postgres', "BEGIN; SAVEPOINT a; SELECT hyperband_tune($quick); RELEASE a; SAVEPOINT b; SAVEPOINT c; ROLLBACK TO b; COMMIT");
 is(wait_study($node, $kept), 'done', 'a released savepoint counts');
+like(slurp_file($node->logfile, $log), $started, 'whose supervisor the log has');
 like(error_of($node, "BEGIN; SELECT hyperband_wait(hyperband_tune($quick)); COMMIT"),
 	qr/ERROR:  55000: .*HINT:  /s, 'waiting for what this transaction made is an error with a hint');
 like(error_of($node, "BEGIN READ ONLY; SELECT hyperband_tune($quick)"),
@@ -122,7 +125,9 @@ $node->append_conf('postgresql.conf', 'max_worker_processes = 2');
 $node->restart;
 my $first = training_study($node, $long, 0.001);
 my $second = tune($node, $quick);
+sleep 1;
 is(state_of($node, $second), 'queued', 'without a free worker slot a study is queued');
+is(scalar(supervisor_of($node)), 1, 'and has no supervisor');
 $node->safe_psql('postgres', "SELECT hyperband_cancel($first)");
 is(wait_study($node, $second), 'done', 'and runs when there is one');
 

@@ -37,13 +37,7 @@ my %calls = (
 	tpe      => "hyperband_tune($table, sampler => 'tpe', options => '{\"max_rows\": 4000}')",
 	function => "hyperband_minimize('bowl(jsonb, integer)', '{\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}}', max_resource => 27, seed => 3)");
 
-# ask(SQL): the answer, or undef where the server could not give one just now.
-sub ask
-{
-	my ($sql) = @_;
-	my ($status, $out) = $node->psql('postgres', $sql, timeout => 60);
-	return defined $status && $status == 0 ? $out : undef;
-}
+sub ask { return answer_of($node, $_[0]) }
 
 # All that is committed of a study, a line a fact.
 my $facts = <<'SQL';
@@ -127,7 +121,8 @@ my @faults = ([ 'trainer', 'KILL' ], [ 'trainer', 'TERM' ], [ 'trainer', 'INT' ]
 sub hurt
 {
 	my ($study, $choice) = @_;
-	my ($kind, $signal) = @{ $choice // $faults[ rand @faults ] };
+	my @new = grep { !$done{"@$_"} } @faults; # each kind comes up, however the dice fall
+	my ($kind, $signal) = @{ $choice // (@new && rand() < 0.3 ? $new[ rand @new ] : $faults[ rand @faults ]) };
 	my ($now) = supervisor_of($node);
 	if (($now // 0) != $supervisor)
 	{
@@ -224,6 +219,7 @@ while ($round < $rounds || $hits < $faults)
 }
 cmp_ok($hits, '>=', $faults, "$hits faults in $round rounds found their target");
 note(join ', ', map { "$_: $done{$_}" } sort keys %done);
+is(join(', ', grep { !$done{$_} } map { "@$_" } @faults), '', 'faults of every kind were among them');
 note(sprintf '%.0f s; the longest wait for a server: %.2f s', time - $begin, max(@restarts));
 is($lost_facts, 0, 'nothing that was committed was lost');
 is("@slow_ends", '', 'no trainer outlived its supervisor by 10 s');

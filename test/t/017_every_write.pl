@@ -103,11 +103,7 @@ my $writes = value('SELECT count(*) FROM places');
 cmp_ok($writes, '>', 20, "a study writes $writes times");
 my %varies = map { $_ => 1 } ('checkpoint INSERT', 'checkpoint DELETE', 'loss_curve INSERT', 'loss_curve UPDATE', 'study UPDATE');
 
-sub ask
-{
-	my ($status, $out) = $node->psql('postgres', $_[0], timeout => 60);
-	return defined $status && $status == 0 ? $out : undef;
-}
+sub ask { return answer_of($node, $_[0]) }
 
 # dies_at(CALL, SQL that lays what the supervisor meets[, SQL]): what became of the study, and what the last said of it
 # between the death and the resumption.

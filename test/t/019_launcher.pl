@@ -26,6 +26,13 @@ my $reference = tune($node, $call);
 is(wait_study($node, $reference), 'done', 'the undisturbed study is done');
 my $expected = history($node, $reference);
 
+# It waits, and has nobody in a database.
+sub idle
+{
+	return wait_for(sub { $node->safe_psql('postgres', "$launcher AND wait_event = 'Extension'") == 1
+		  && $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hyperband visitor'") == 0 }, 60);
+}
+
 sub wait_all
 {
 	return wait_for(sub { !grep { $node->safe_psql($_, "SELECT count(*) FROM hyperband.study WHERE state IN ('queued', 'running')") } @with }, 90);
@@ -64,6 +71,7 @@ is(state_of($node, $study), 'interrupted', 'which the launcher leaves as it is')
 $node->safe_psql('postgres', "SELECT hyperband_cancel($study)");
 $node->restart;
 sleep 1.5;
+ok(idle(), 'the launcher has been round');
 is(state_of($node, $study), 'cancelled', 'a cancelled study is not taken up again');
 is(scalar(supervisor_of($node)), 0, 'nothing runs');
 
@@ -87,10 +95,15 @@ ok(wait_for(sub { $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_act
 my ($ticks, $log) = (cpu_ticks($pid), -s $node->logfile);
 sleep 3;
 cmp_ok(cpu_ticks($pid) - $ticks, '<=', 1, 'it idles');
+is($node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'hyperband launcher'"), $pid, 'and lives');
 is(scalar(grep { !/LOG:  (statement|checkpoint)/ } split /\n/, slurp_file($node->logfile, $log)), 0, 'quietly');
 $node->safe_psql('postgres', 'DROP DATABASE d15 WITH (FORCE); DROP DATABASE d1; CREATE DATABASE copy TEMPLATE d7; DROP DATABASE copy');
 is(scalar(grep { /ERROR|FATAL|PANIC/ && !/terminat|shutting down|recovery mode|not yet accepting|starting up/ } split /\n/, slurp_file($node->logfile)), 0, 'no error in the log')
   or diag(grep { /ERROR|FATAL|PANIC/ } split /\n/, slurp_file($node->logfile));
+
+# One that is terminated comes back, after a while.
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+ok(wait_for(sub { $node->safe_psql('postgres', "$launcher AND pid <> $pid") == 1 }, 60), 'a launcher that was terminated is started again');
 
 # A place that others had: a parallel query holds the last worker slot when a study is made, and no supervisor will end.
 $node->append_conf('postgresql.conf', "max_worker_processes = 2\nmax_logical_replication_workers = 0");

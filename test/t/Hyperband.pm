@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw($patience new_cluster install_hyperband load_table error_of wait_for state_of supervisor_of trainers_of
+our @EXPORT = qw($patience new_cluster install_hyperband load_table error_of answer_of wait_for state_of supervisor_of trainers_of
   alive cpu_ticks history tune wait_study training_study started_again kill_at_work big_space);
 
 my $data = $ENV{HYPERBAND_DATA} || 'test/data';
@@ -87,6 +87,15 @@ sub error_of
 	my ($status, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$sql",
 		extra_params => [ $user ? ('-U', $user) : () ]);
 	return $err // '';
+}
+
+# answer_of(NODE, SQL): the answer, or undef where the server could not give one just now: psql may be gone before it has read the
+# statement, of which its pipe dies.
+sub answer_of
+{
+	my ($node, $sql) = @_;
+	my ($status, $out) = eval { $node->psql('postgres', $sql, timeout => 60) };
+	return defined $status && $status == 0 ? $out : undef;
 }
 
 # wait_for(SUB[, SECONDS]): true as soon as SUB is, false when the time is over: on a busy machine what happens at once

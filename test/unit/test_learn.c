@@ -377,6 +377,7 @@ check_prediction(const HbFamily *family, uint32_t classes, double loss)
 	HbModelInfo info;
 	void *bytes;
 	double worst = 0;
+	int compared = 0;
 
 	hb_status_init(&status);
 	if (loss >= 0)
@@ -405,8 +406,13 @@ check_prediction(const HbFamily *family, uint32_t classes, double loss)
 								  info.calibrated, NULL, &metrics, &status);
 	for (int m = 0; m < HB_METRIC_COUNT; m++)
 		if (!isnan(metrics.value[m]))
+		{
+			compared++;
 			is_near(metrics.value[m], result.trials[0].metrics.value[m], 1e-5, "%s: %s agrees",
 					family->name, hb_metrics[m].name);
+		}
+	is_int(compared, info.calibrated ? 3 : 2, "%s: all metrics of the task are there",
+		   family->name);
 	for (size_t i = 0; i < n; i++)
 	{
 		family->predict(model, inputs + i * 32, 1, 32, one);

@@ -72,7 +72,11 @@ main(void)
 	for (int i = 0; hb_row_kernel_list[i] != NULL; i++)
 	{
 		if (!hb_row_kernel_list[i]->available())
+		{
+			tap_skip("this processor cannot run the %s kernels of rows",
+					 hb_row_kernel_list[i]->name);
 			continue;
+		}
 		check_products(hb_row_kernel_list[i]);
 		check_dots(hb_row_kernel_list[i]);
 	}
