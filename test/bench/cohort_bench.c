@@ -527,7 +527,6 @@ train(const Options *options, const HbFamily *family, const HbProvider *provider
 					 .seed = seed,
 					 .to_resource = (uint32_t) options->epochs,
 					 .max_resource = (uint32_t) options->epochs,
-					 .curve_points = 1,
 					 .ntrials = (uint32_t) step,
 					 .trials = trials + i};
 		HbJobResult result = {0};

@@ -13,7 +13,7 @@
 # Ours: the default (Hyperband, random draws), Hyperband with tpe, one bracket of Successive Halving, and random search, so that
 # each peer has its like; and with Sobol points one bracket and ASHA, which were best of all on recorded curves (replay.sh).
 # The same search space, batch size (128), longest training and trial counts for all; every method sets a fifth of the
-# rows aside for validation (a sixth of 12,000).  Wall and CPU time run from the first byte read to the tuned model; the
+# rows aside for validation (a sixth of 12,000), others for each seed.  Wall and CPU time run from the first byte read to the tuned model; the
 # error on test rows that nobody saw is measured after.  What differs is written in hpo_peer.py.
 # Standard output: Markdown and goals (goal.sh).  OUT names a folder for hpo.csv, which is written after each measurement, and
 # hpo_busy.csv, what the server's log says of ours; with KEEP=1 what hpo.csv holds already is not measured again but
@@ -100,7 +100,7 @@ ours()
 	[ "$task" != fashion_10k ] || validation='1.0/6'
 	if [ "$model" = mlp ]; then space=$mlp; else space=$linear; fi
 	study "'hpo_bench.${task}_train', '$target', model => '$model', task => 'classification', search_space => '{$space}',
-		name => 'hpo bench', validation => $validation, max_resource => $R, seed => $seed, trainers => 2, options => '{\"precision\": \"$precision\"}' $2"
+		name => 'hpo bench', validation => $validation, max_resource => $R, seed => $seed, trainers => 2, options => '{\"precision\": \"$precision\", \"split_seed\": $seed}' $2"
 	test=$(sql -c "SELECT avg((hyperband_classify('hpo bench', t) <> $target::text)::int) FROM hpo_bench.${task}_test AS t")
 	busy
 	sql -c "INSERT INTO hpo_bench.busy VALUES ('$task', '$model', $R, $seed, '$name', $cohorts, $passes, $trainers_cpu, $trained, $late, $late_cpu)
@@ -194,7 +194,8 @@ SELECT task, model, r, p.method AS peer, o.method AS ours, p.wall / o.wall AS fa
 	p.cpu / p.epochs / nullif(o.cpu / o.epochs, 0) AS less_an_epoch, p.epochs / o.epochs AS fewer_epochs, 100 * o.cpu / (2 * o.wall) AS busy,
 	100 * p.cpu / (2 * p.wall) AS peer_busy, o.test - p.test AS worse, o.test <= p.test AS strictly,
 	o.test <= p.test + sqrt(p.test * (1 - p.test) / p.rows) AS nearly,
-	CASE WHEN model = 'linear' THEN 10 WHEN task LIKE 'fashion%' THEN 2.5 ELSE 9 END AS goal
+	CASE WHEN model = 'linear' THEN 10 WHEN task LIKE 'fashion%' THEN 2.5 ELSE 9 END AS goal,
+	CASE WHEN o.method LIKE '%, medium' THEN ', precision medium' ELSE '' END AS precision
 	FROM m AS p JOIN m AS o USING (task, model, r) WHERE o.method LIKE 'hyperband%' AND p.method NOT LIKE 'hyperband%'"
 echo
 echo "Times faster than each peer (medians), which is the product of: how much less CPU time an epoch of a trial takes, how many fewer"
@@ -208,24 +209,26 @@ table "SELECT task, model, r AS \"R\", ours, peer, round(faster, 1) AS \"times f
 	FROM hpo_bench.pairs ORDER BY 1, 2, 3, 4, 5"
 echo
 # Against each peer, the fastest of ours whose test error is as good as that peer's; the figure is the peer's for which this is least.
-goals "WITH peers AS (SELECT DISTINCT task, model, r, peer, goal FROM hpo_bench.pairs),
+goals "WITH peers AS (SELECT DISTINCT task, model, r, precision, peer, goal FROM hpo_bench.pairs),
 each AS (
-	SELECT p.*, s.ours, s.faster, n.ours AS nearly_ours, n.faster AS nearly_faster FROM peers AS p
-	LEFT JOIN LATERAL (SELECT * FROM hpo_bench.pairs AS x WHERE (x.task, x.model, x.r, x.peer) = (p.task, p.model, p.r, p.peer) AND strictly ORDER BY faster DESC LIMIT 1) AS s ON true
-	LEFT JOIN LATERAL (SELECT * FROM hpo_bench.pairs AS x WHERE (x.task, x.model, x.r, x.peer) = (p.task, p.model, p.r, p.peer) AND nearly ORDER BY faster DESC LIMIT 1) AS n ON true),
-strict AS (SELECT DISTINCT ON (task, model, r) * FROM each ORDER BY task, model, r, coalesce(faster, 0)),
-near AS (SELECT DISTINCT ON (task, model, r) * FROM each ORDER BY task, model, r, coalesce(nearly_faster, 0))
-SELECT format('%s %s R=%s: against each peer the fastest of ours with no higher test error', task, model, r), format('at least %s times faster', s.goal),
+	SELECT p.*, s.ours, s.faster, s.less_an_epoch, s.fewer_epochs, s.busy, s.peer_busy, n.ours AS nearly_ours, n.faster AS nearly_faster FROM peers AS p
+	LEFT JOIN LATERAL (SELECT * FROM hpo_bench.pairs AS x WHERE (x.task, x.model, x.r, x.precision, x.peer) = (p.task, p.model, p.r, p.precision, p.peer) AND strictly ORDER BY faster DESC LIMIT 1) AS s ON true
+	LEFT JOIN LATERAL (SELECT * FROM hpo_bench.pairs AS x WHERE (x.task, x.model, x.r, x.precision, x.peer) = (p.task, p.model, p.r, p.precision, p.peer) AND nearly ORDER BY faster DESC LIMIT 1) AS n ON true),
+strict AS (SELECT DISTINCT ON (task, model, r, precision) * FROM each ORDER BY task, model, r, precision, coalesce(faster, 0)),
+near AS (SELECT DISTINCT ON (task, model, r, precision) * FROM each ORDER BY task, model, r, precision, coalesce(nearly_faster, 0))
+SELECT format('%s %s R=%s%s: against each peer the fastest of ours with no higher test error', task, model, r, precision), format('at least %s times faster', s.goal),
 	CASE WHEN s.faster IS NULL THEN format('none is as good as %s', s.peer) ELSE format('%s times (%s; %s)', round(s.faster, 1), s.ours, s.peer) END,
-	coalesce(s.faster >= s.goal, false), CASE WHEN n.nearly_faster IS NULL THEN format('none is within one standard error of %s', n.peer)
-		ELSE format('%s times where one standard error of the test error is allowed (%s; %s)', round(n.nearly_faster, 1), n.nearly_ours, n.peer) END
-	FROM strict AS s JOIN near AS n USING (task, model, r) ORDER BY task, model, r"
+	coalesce(s.faster >= s.goal, false), concat_ws('; ', CASE WHEN s.faster IS NOT NULL THEN format('CPU time of an epoch 1/%s of the peer''s, epochs 1/%s, cores busy %s %% to its %s %%',
+		round(s.less_an_epoch, 1), round(s.fewer_epochs, 2), round(s.busy), round(s.peer_busy)) END,
+		CASE WHEN n.nearly_faster IS NULL THEN format('none is within one standard error of %s', n.peer)
+		ELSE format('%s times where one standard error of the test error is allowed (%s; %s)', round(n.nearly_faster, 1), n.nearly_ours, n.peer) END)
+	FROM strict AS s JOIN near AS n USING (task, model, r, precision) ORDER BY task, model, r, precision"
 # The strictest reading: one method beats every peer, its time that of the fastest, its test error that of each.
 goals "WITH o AS (
-	SELECT task, model, r, ours, goal, min(faster) AS faster, bool_and(strictly) AS strictly, bool_and(nearly) AS nearly,
-		(array_agg(p ORDER BY faster))[1] AS near, (array_agg(p ORDER BY worse DESC))[1] AS good FROM hpo_bench.pairs AS p GROUP BY 1, 2, 3, 4, 5),
-best AS (SELECT DISTINCT ON (task, model, r) *, strictly AND faster >= goal AS met FROM o
-	ORDER BY task, model, r, strictly AND faster >= goal DESC, nearly AND faster >= goal DESC, faster DESC)
+	SELECT task, model, r, precision, ours, goal, min(faster) AS faster, bool_and(strictly) AS strictly, bool_and(nearly) AS nearly,
+		(array_agg(p ORDER BY faster))[1] AS near, (array_agg(p ORDER BY worse DESC))[1] AS good FROM hpo_bench.pairs AS p GROUP BY 1, 2, 3, 4, 5, 6),
+best AS (SELECT DISTINCT ON (task, model, r, precision) *, strictly AND faster >= goal AS met FROM o
+	ORDER BY task, model, r, precision, strictly AND faster >= goal DESC, nearly AND faster >= goal DESC, faster DESC)
 SELECT format('%s %s R=%s: %s alone, test error no higher than any peer''s', task, model, r, ours), format('at least %s times faster than the fastest peer', goal),
 	format('%s times (%s); test error %s %s (%s)', round(faster, 1), (near).peer, round(abs((good).worse), 4),
 		CASE WHEN (good).worse > 0 THEN 'higher' ELSE 'lower' END, (good).peer), met,
@@ -237,4 +240,4 @@ SELECT format('%s %s R=%s: %s alone, test error no higher than any peer''s', tas
 				hpo_bench.mid(array_agg(100 * late / wall), 0), hpo_bench.mid(array_agg(100 * late_cpu / (2 * nullif(late, 0))), 0))
 				FROM hpo_bench.result JOIN hpo_bench.busy USING (task, model, r, seed, method)
 				WHERE (task, model, r, method) = (best.task, best.model, best.r, best.ours) HAVING count(late) > 0), '') END)
-	FROM best ORDER BY task, model, r"
+	FROM best ORDER BY task, model, r, precision"

@@ -7,13 +7,16 @@ error after it.  Prints one line: wall seconds | CPU seconds | best validation e
 
 Written as well as its author knows how:
 - Tables of one fixed width are read by binary COPY straight into numpy; only mixed columns are fetched row by row.
-- PyTorch: a process a core with one thread each; data in one tensor; mini-batches are views, or gathered into one buffer
-  where rows are wide; fused optimizers; no DataLoader; nothing is copied out of the graph in a step.
+- PyTorch: a process a core with one thread each, which take the next trial when they are through with one; data in one
+  tensor; mini-batches are views, or gathered into one buffer where rows are wide; fused optimizers; no DataLoader; nothing
+  is copied out of the graph in a step; evaluated where somebody asks: at the end, with Optuna at its rungs.
 - Optuna: HyperbandPruner and its TPE sampler, both processes on one journal file.  A pruned trial is not gone on with, so
   nothing is trained twice.  Trials are as many as the Hyperband plan has, under random search as many as
   its resource fully trains.
 - scikit-learn: HalvingRandomSearchCV over max_iter, factor 3, one bracket of R candidates, one split of 20 % instead of
-  cross-validation, two jobs, no refit beyond the best one's.  It trains from scratch at each rung: that is how it works.
+  cross-validation, two jobs, scores of the validation rows only, no refit beyond the best one's, which has both cores.  It
+  trains from scratch at each rung: that is how it works.  Linear models are MLPClassifier without a hidden layer, which
+  takes mini-batches; for two classes SGDClassifier, which takes single rows and is the faster one there alone.
 """
 import glob
 import multiprocessing
@@ -23,8 +26,9 @@ import tempfile
 import time
 import warnings
 
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[name] = "1"
+if sys.argv[1] != "halving":  # joblib gives each of its processes its share of the cores
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
 import numpy
 import psycopg
 
@@ -153,8 +157,8 @@ def batches(torch, x, y):
         yield torch.index_select(x, 0, part, out=room[:len(part)]), labels[at:at + BATCH]
 
 
-def train(torch, tensors, config, epochs, seed, report):
-    """Epoch after epoch; report(epoch, error) says whether to go on. Returns error, epochs trained, the best weights."""
+def train(torch, tensors, config, epochs, seed, rungs, report):
+    """Epoch after epoch; at rungs report(epoch, error) says whether to go on. Returns the last error, epochs trained, the model."""
     x, y, vx, vy, classes = tensors
     torch.manual_seed(seed)
     model = build(torch, x.shape[1], classes, config)
@@ -169,6 +173,8 @@ def train(torch, tensors, config, epochs, seed, report):
             optimizer.zero_grad(set_to_none=True)
             torch.nn.functional.cross_entropy(model(rows), labels).backward()
             optimizer.step()
+        if epoch not in rungs and epoch < epochs:
+            continue
         with torch.no_grad():
             error = (model(vx).argmax(1) != vy).float().mean().item()
         if not report(epoch, error):
@@ -197,20 +203,31 @@ def random_config(model, rng):
                 lambda name, choices: choices[rng.integers(len(choices))])
 
 
-def random_worker(rank, tensors, model, epochs, trials, seed, answers):
+def numbers(counter, trials):
+    """Of the trials that both processes share out, one after another."""
+    while True:
+        with counter.get_lock():
+            number = counter.value
+            counter.value += 1
+        if number >= trials:
+            return
+        yield number
+
+
+def random_worker(rank, counter, tensors, model, epochs, trials, seed, answers):
     torch = torch_setup()
-    best = (2.0, None, 0)
-    for number in range(rank, trials, CORES):
-        rng = numpy.random.default_rng((seed, number))
-        error, _, net = train(torch, tensors, random_config(model, rng), epochs, number, lambda epoch, error: True)
+    best, spent = (2.0, None, None), 0
+    for number in numbers(counter, trials):
+        config = random_config(model, numpy.random.default_rng((seed, number)))
+        error, trained, net = train(torch, tensors, config, epochs, 1000 * seed + number, (), lambda epoch, error: True)
+        spent += trained
         if error < best[0]:
-            best = (error, net, number)
-    weights = [p.detach().numpy() for p in best[1].parameters()] if best[1] is not None else None
-    config = random_config(model, numpy.random.default_rng((seed, best[2])))
-    answers.put((best[0], config, weights, epochs * len(range(rank, trials, CORES))))
+            best = (error, config, net)
+    weights = [p.detach().numpy() for p in best[2].parameters()] if best[2] is not None else None
+    answers.put((*best[:2], weights, spent))
 
 
-def optuna_worker(rank, tensors, model, epochs, trials, seed, path, answers):
+def optuna_worker(rank, counter, tensors, model, epochs, trials, seed, path, answers):
     import optuna
     torch = torch_setup()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -220,6 +237,7 @@ def optuna_worker(rank, tensors, model, epochs, trials, seed, path, answers):
                                 pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3))
     best = [2.0, None, None]
     spent = [0]
+    rungs = [3 ** k for k in range(20)]
 
     def objective(trial):
         config = draw(model, lambda name, low, high: trial.suggest_float(name, low, high, log=True),
@@ -232,14 +250,15 @@ def optuna_worker(rank, tensors, model, epochs, trials, seed, path, answers):
             if trial.should_prune():
                 stopped.append(True)
             return not stopped
-        error, trained, net = train(torch, tensors, config, epochs, trial.number, report)
+        error, trained, net = train(torch, tensors, config, epochs, 1000 * seed + trial.number, rungs, report)
         spent[0] += trained
         if error < best[0]:
             best[:] = error, config, [p.detach().numpy().copy() for p in net.parameters()]
         if stopped:
             raise optuna.TrialPruned()
         return error
-    study.optimize(objective, n_trials=len(range(rank, trials, CORES)))
+    for _ in numbers(counter, trials):
+        study.optimize(objective, n_trials=1)
     answers.put((*best, spent[0]))
 
 
@@ -250,8 +269,8 @@ def torch_search(worker, data, model, *arguments):
     x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
     tensors = (x[data.used], y[data.used], x[data.held], y[data.held], classes)
     context = multiprocessing.get_context("fork")
-    answers = context.Queue()
-    workers = [context.Process(target=worker, args=(rank, tensors, model, *arguments, answers)) for rank in range(CORES)]
+    answers, counter = context.Queue(), context.Value("i", 0)
+    workers = [context.Process(target=worker, args=(rank, counter, tensors, model, *arguments, answers)) for rank in range(CORES)]
     for process in workers:
         process.start()
     found = [answers.get() for _ in workers]
@@ -277,12 +296,14 @@ def sklearn_search(data, model, epochs, seed):
     from sklearn.linear_model import SGDClassifier
     from sklearn.model_selection import HalvingRandomSearchCV, PredefinedSplit
     from sklearn.neural_network import MLPClassifier
-    if model == "mlp":
-        estimator = MLPClassifier(batch_size=BATCH, nesterovs_momentum=True, momentum=0.9, random_state=seed)
+    if model == "mlp" or data.y.max() > 1:
+        estimator = MLPClassifier((), batch_size=BATCH, nesterovs_momentum=True, momentum=0.9, random_state=seed)
         units = [int(u) for u in numpy.geomspace(32, 256, 32)]
-        shared = {"alpha": loguniform(1e-7, 1e-3), "activation": ["relu", "tanh"],
-                  "hidden_layer_sizes": [(u,) for u in units] + [(u, u) for u in units]}
-        space = [{"solver": [solver], "learning_rate_init": loguniform(*SPACE_MLP[name]), **shared}
+        shared = {"alpha": loguniform(1e-7, 0.1)} if model == "linear" else {
+            "alpha": loguniform(1e-7, 1e-3), "activation": ["relu", "tanh"],
+            "hidden_layer_sizes": [(u,) for u in units] + [(u, u) for u in units]}
+        rates = SPACE_MLP if model == "mlp" else SPACE_LINEAR
+        space = [{"solver": [solver], "learning_rate_init": loguniform(*rates[name]), **shared}
                  for solver, name in (("sgd", "nesterov"), ("adam", "adam"))]
     else:
         # one row a step: rates are those of a mean over 128 rows, divided by sqrt(128)
@@ -292,11 +313,11 @@ def sklearn_search(data, model, epochs, seed):
     fold[data.held] = 0
     search = HalvingRandomSearchCV(estimator, space, n_candidates=epochs, factor=3, resource="max_iter", min_resources=1,
                                    max_resources=epochs, cv=PredefinedSplit(fold), refit=False, n_jobs=CORES,
-                                   random_state=seed)
+                                   random_state=seed, return_train_score=False)
     search.fit(data.x, data.y)
-    trained = sum(n * r for n, r in zip(search.n_candidates_, search.n_resources_))
     best = estimator.set_params(**search.best_params_)
     best.fit(data.x[data.used], data.y[data.used])
+    trained = sum(n * r for n, r in zip(search.n_candidates_, search.n_resources_)) + best.max_iter
     return 1 - search.best_score_, trained, best.predict
 
 
@@ -330,8 +351,8 @@ def main():
         import sklearn.neural_network
         # the pool of workers is up, with its imports, before the clock starts
         import joblib
-        networks = [sklearn.neural_network.MLPClassifier() for _ in range(8 * CORES)]
-        joblib.Parallel(n_jobs=CORES)(joblib.delayed(sklearn.base.clone)(network) for network in networks)
+        estimators = [sklearn.neural_network.MLPClassifier(), sklearn.linear_model.SGDClassifier()] * 8 * CORES
+        joblib.Parallel(n_jobs=CORES)(joblib.delayed(sklearn.base.clone)(estimator) for estimator in estimators)
     else:
         torch_setup()
     if method == "optuna":

@@ -4,8 +4,9 @@
 #   test/bench/hpo_random.sh DATA_FOLDER [full]
 #
 # PG* variables name a running server on this machine with hyperband installed; superuser.  DATA_FOLDER as for hpo.sh.
-# A hard space: learning rates over six decades, l2 over six.  Random search is one pool of fully trained draws (scheduler
-# full) of CAP times the resource of a Hyperband plan; each seed of Hyperband runs one whole plan with draws of its own.
+# A hard space: learning rates over six decades, l2 over six.  Random search is a pool of fully trained draws (scheduler
+# full) of CAP times the resource of a Hyperband plan; each seed of Hyperband runs one whole plan with draws of its own.  There
+# are POOLS pools (3) of other draws and another split of the rows; each seed is compared on the rows of one of them.
 # Where m of the pool's N trials are as good as Hyperband's best, random search in a random order needs N (1 - 0.5^(1/m))
 # trials in the median to find one; where none is, the whole pool is a lower bound.  Its time is that share of the pool's time: its
 # trials train together as Hyperband's do.  Short: letter, R = 81, 9 seeds.  full: letter, adult and digits, R = 81 and 729,
@@ -21,7 +22,7 @@ if [ "${2:-short}" = full ]; then
 else
 	: "${TASKS=letter}" "${RS=81}" "${SEEDS=1 2 3 4 5 6 7 8 9}"
 fi
-: "${MODELS=linear mlp}" "${CAP=}"
+: "${MODELS=linear mlp}" "${CAP=}" "${POOLS=3}"
 
 hard='"optimizer": "nesterov", "batch_size": 128, "learning_rate": {"type": "float", "low": 1e-6, "high": 1, "log": true},
 	"l2": {"type": "float", "low": 1e-7, "high": 0.1, "log": true}'
@@ -30,8 +31,8 @@ mlp="$hard, \"layers\": 1, \"units\": {\"type\": \"int\", \"low\": 16, \"high\":
 	\"activation\": [\"relu\", \"tanh\"], \"momentum\": {\"type\": \"float\", \"low\": 0.5, \"high\": 0.99}"
 
 bench_begin
-sql -c "CREATE TABLE hpo_bench.result (task text, model text, r int, seed int, loss float8, resource bigint, wall float8, cpu float8)" \
-	-c "CREATE TABLE hpo_bench.pool (task text, model text, r int, wall float8, cpu float8, losses float8[])"
+sql -c "CREATE TABLE hpo_bench.result (task text, model text, r int, pool int, seed int, loss float8, resource bigint, wall float8, cpu float8)" \
+	-c "CREATE TABLE hpo_bench.pool (task text, model text, r int, pool int, wall float8, cpu float8, losses float8[])"
 if [ "$(sql -c "SELECT to_regclass('real_shared.adult') IS NULL")" = t ]; then
 	sql -v dir="$(cd "$data" && pwd)" -v skip_images=1 -v skip_big=1 -f "$data/load.sql" >/dev/null
 fi
@@ -39,22 +40,25 @@ fi
 # compare TASK TARGET MODEL R
 compare()
 {
-	local space=$linear arguments spent seed
+	local space=$linear arguments spent seed pool
 	[ "$3" = linear ] || space=$mlp
 	arguments="'hpo_bench.$1_train', '$2', model => '$3', task => 'classification', search_space => '{$space}', name => 'hpo bench', max_resource => $4"
 	for seed in $SEEDS; do
-		study "$arguments, seed => $seed"
+		pool=$((seed % POOLS))
+		study "$arguments, seed => $seed, options => '{\"split_seed\": $pool}'"
 		spent=$(sql -c "SELECT resource_spent FROM hyperband.study WHERE study_id = $study")
 		forget "$study"
-		sql -c "INSERT INTO hpo_bench.result VALUES ('$1', '$3', $4, $seed, $loss, $spent, $wall, $cpu)"
+		sql -c "INSERT INTO hpo_bench.result VALUES ('$1', '$3', $4, $pool, $seed, $loss, $spent, $wall, $cpu)"
 		note "$1 $3 R=$4 seed $seed: $spent epochs, $wall s, error $loss"
 	done
-	study "$arguments, seed => 1000, scheduler => 'full', options => '{\"curve_points\": $4}',
-		n_trials => (SELECT (sum(trials * (resource - before)) / $4 * $5)::int FROM (SELECT *, lag(resource, 1, 0) OVER (PARTITION BY bracket ORDER BY rung) AS before
-			FROM hyperband_plan($4)) AS p)"
-	sql -c "INSERT INTO hpo_bench.pool SELECT '$1', '$3', $4, $wall, $cpu, array_agg(coalesce(loss, 'infinity')) FROM hyperband.trial WHERE study_id = $study"
-	note "$1 $3 R=$4: the pool took $wall s"
-	forget "$study"
+	for ((pool = 0; pool < POOLS; pool++)); do
+		study "$arguments, seed => $((1000 + pool)), scheduler => 'full', options => '{\"split_seed\": $pool}',
+			n_trials => (SELECT (sum(trials * (resource - before)) / $4 * $5)::int FROM (SELECT *, lag(resource, 1, 0) OVER (PARTITION BY bracket ORDER BY rung) AS before
+				FROM hyperband_plan($4)) AS p)"
+		sql -c "INSERT INTO hpo_bench.pool SELECT '$1', '$3', $4, $pool, $wall, $cpu, array_agg(coalesce(loss, 'infinity')) FROM hyperband.trial WHERE study_id = $study"
+		note "$1 $3 R=$4: pool $pool took $wall s"
+		forget "$study"
+	done
 	sql -c "SELECT hyperband_drop_model('hpo bench')" >/dev/null
 }
 
@@ -70,9 +74,9 @@ done
 
 ratios="WITH found AS (
 	SELECT r.*, p.wall AS pool_wall, cardinality(losses) AS n, (SELECT count(*) FROM unnest(losses) AS l WHERE l <= r.loss) AS m
-	FROM hpo_bench.result AS r JOIN hpo_bench.pool AS p USING (task, model, r)),
+	FROM hpo_bench.result AS r JOIN hpo_bench.pool AS p USING (task, model, r, pool)),
 needed AS (SELECT *, n * CASE WHEN m = 0 THEN 1 ELSE 1 - 0.5 ^ (1.0 / m) END AS needed FROM found)
-SELECT task, model, r, seed, loss, resource, wall, m, needed * r / resource AS resource_ratio, needed * pool_wall / n / wall AS time_ratio FROM needed"
+SELECT task, model, r, pool, seed, loss, resource, wall, m, n, needed * r / resource AS resource_ratio, needed * pool_wall / n / wall AS time_ratio FROM needed"
 [ -z "${OUT:-}" ] || sql -c "COPY ($ratios) TO STDOUT (FORMAT csv, HEADER)" >"$OUT/hpo_random.csv"
 machine
 echo
@@ -93,7 +97,7 @@ echo
 # What a ratio comes from: how far up in random search's pool Hyperband's best lies, beside where the best of as many draws lies.
 goals "WITH q AS ($ratios), p AS (
 	SELECT q.*, m / n::float8 AS place, (SELECT sum(trials) FROM hyperband_plan(r) WHERE rung = 0) AS draws
-	FROM q JOIN (SELECT task, model, r, cardinality(losses) AS n FROM hpo_bench.pool) AS c USING (task, model, r))
+	FROM q)
 SELECT format('%s %s R=%s: resource of random search to the same validation error, median of %s seeds', task, model, r, seeds),
 	format('at least %s times', goal),
 	CASE WHEN never THEN 'more than ' ELSE '' END || round(ratio::numeric, 1) || ' times (time: ' || round(time::numeric, 1) || ')', ratio >= goal,

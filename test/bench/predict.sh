@@ -65,7 +65,9 @@ done
 summary() { sort -n "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, v[1] }'; }
 base=$(summary "$work/nothing")
 echo "machine: $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1); $rows rows of 30 real columns; CPU time"
-echo "$base" | awk '{ printf "scan, row and a function that does nothing: %.0f ns a row (lowest %.0f)\n", $1, $2 }'
+echo "$base" | awk '{ printf "scan, row and a function that does nothing: %.0f ns a row (lowest %.0f); with a prediction in its place", $1, $2 }'
+for name in linear 64 64x64; do echo "$name $(summary "$work/$name")" | awk '{ printf ", %s: %.0f", $1, $2 }'; done
+echo
 more() { echo "$base $(summary "$work/$1")" | awk '{ printf "%.0f (lowest %.0f)", $3 - $1, $4 - $2 }'; }
 for name in linear 64 64x64; do
 	case $name in linear) what=linear ;; *) what="mlp of $name units" ;; esac
