@@ -1,6 +1,6 @@
 #!/bin/sh
 # The cohort benchmark in one command: builds the driver, unpacks Fashion-MNIST, compares with scikit-learn, PyTorch
-# and OpenBLAS, and with other shapes of the same work.  Without PYTHON there are no peers.  Prints Markdown.
+# and OpenBLAS, and with other shapes of the same work.  Peers are those that the interpreter has.  Prints Markdown.
 #
 #   PYTHON=/path/to/python-with-torch-and-scikit-learn test/bench/cohort.sh [short|full|REPETITIONS]
 set -eu

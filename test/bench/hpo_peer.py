@@ -14,9 +14,11 @@ Written as well as its author knows how:
   nothing is trained twice.  Trials are as many as the Hyperband plan has, under random search as many as
   its resource fully trains.
 - scikit-learn: HalvingRandomSearchCV over max_iter, factor 3, one bracket of R candidates, one split of 20 % instead of
-  cross-validation, two jobs, scores of the validation rows only, no refit beyond the best one's, which has both cores.  It
-  trains from scratch at each rung: that is how it works.  Linear models are MLPClassifier without a hidden layer, which
-  takes mini-batches; for two classes SGDClassifier, which takes single rows and is the faster one there alone.
+  cross-validation, two jobs, scores of the validation rows only.  It trains from scratch at each rung: that is how it works.
+  Of its last rung, with one candidate, nothing but the model would be of use, and that is not kept: the best of three at R/3 is
+  trained to R instead, on both cores.  Linear models are MLPClassifier without a hidden layer, which takes mini-batches;
+  for two classes SGDClassifier, which takes single rows and is the faster one there alone.  Networks stop early where
+  their loss no longer falls, as is its default: epochs are counted as asked for.
 """
 import glob
 import multiprocessing
@@ -299,8 +301,9 @@ def sklearn_search(data, model, epochs, seed):
     if model == "mlp" or data.y.max() > 1:
         estimator = MLPClassifier((), batch_size=BATCH, nesterovs_momentum=True, momentum=0.9, random_state=seed)
         units = [int(u) for u in numpy.geomspace(32, 256, 32)]
-        shared = {"alpha": loguniform(1e-7, 0.1)} if model == "linear" else {
-            "alpha": loguniform(1e-7, 1e-3), "activation": ["relu", "tanh"],
+        # it divides alpha by the rows of a batch
+        shared = {"alpha": loguniform(BATCH * 1e-7, BATCH * 0.1)} if model == "linear" else {
+            "alpha": loguniform(BATCH * 1e-7, BATCH * 1e-3), "activation": ["relu", "tanh"],
             "hidden_layer_sizes": [(u,) for u in units] + [(u, u) for u in units]}
         rates = SPACE_MLP if model == "mlp" else SPACE_LINEAR
         space = [{"solver": [solver], "learning_rate_init": loguniform(*rates[name]), **shared}
@@ -312,13 +315,13 @@ def sklearn_search(data, model, epochs, seed):
     fold = numpy.full(len(data.y), -1)
     fold[data.held] = 0
     search = HalvingRandomSearchCV(estimator, space, n_candidates=epochs, factor=3, resource="max_iter", min_resources=1,
-                                   max_resources=epochs, cv=PredefinedSplit(fold), refit=False, n_jobs=CORES,
+                                   max_resources=epochs // 3, cv=PredefinedSplit(fold), refit=False, n_jobs=CORES,
                                    random_state=seed, return_train_score=False)
     search.fit(data.x, data.y)
-    best = estimator.set_params(**search.best_params_)
+    best = estimator.set_params(**{**search.best_params_, "max_iter": epochs})
     best.fit(data.x[data.used], data.y[data.used])
-    trained = sum(n * r for n, r in zip(search.n_candidates_, search.n_resources_)) + best.max_iter
-    return 1 - search.best_score_, trained, best.predict
+    trained = sum(n * r for n, r in zip(search.n_candidates_, search.n_resources_)) + epochs
+    return 1 - best.score(data.x[data.held], data.y[data.held]), trained, best.predict
 
 
 def cpu_seconds(backend):

@@ -11,7 +11,7 @@
 # trials in the median to find one; where none is, the whole pool is a lower bound.  Its time is that share of the pool's time: its
 # trials train together as Hyperband's do.  Short: letter, R = 81, 9 seeds.  full: letter, adult and digits, R = 81 and 729,
 # 15 seeds.  A ratio varies much between seeds: for draws that are ranked without error its median is 7.5 at R = 81.
-# TASKS, MODELS, RS, SEEDS and CAP choose otherwise.  Reference: Li, Jamieson, DeSalvo, Rostamizadeh, Talwalkar,
+# TASKS, MODELS, RS, SEEDS, POOLS and CAP choose otherwise.  Reference: Li, Jamieson, DeSalvo, Rostamizadeh, Talwalkar,
 # "Hyperband", JMLR 18 (2018), section 4; R/(s_max + 1) is the most that one bracket can save.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

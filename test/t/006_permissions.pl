@@ -158,7 +158,7 @@ CREATE FUNCTION unlock(id int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE VIEW unlocker AS SELECT id, glucose + unlock(id) AS glucose, mass, diabetes FROM pima2;
 SQL
-my $unlocker = as('alice', "SELECT hyperband_tune('unlocker', 'diabetes', features => ARRAY['glucose','mass'], max_resource => 2000, scheduler => 'full', n_trials => 8)");
+my $unlocker = as('alice', "SELECT hyperband_tune('unlocker', 'diabetes', features => ARRAY['glucose','mass'], max_resource => 100000, scheduler => 'full', n_trials => 8)");
 my %seen;
 ok(wait_for(sub { $seen{state_of($node, $unlocker)}++; trainers_of($node) > 0 }, 30), 'a study whose view releases all advisory locks goes on to train');
 ok(!$seen{interrupted}, 'and is never taken for interrupted');
@@ -170,6 +170,7 @@ is($node->safe_psql('postgres', "$held AND relation IN ('unlocker'::regclass, 'p
 # Its reports are short transactions on the catalog: a look may meet one, but not look after look.
 my $free = grep { select undef, undef, undef, 0.02; $node->safe_psql('postgres', $held) eq '0' } 1 .. 40;
 cmp_ok($free, '>', 24, "and none on any relation between two reports: $free of 40 looks");
+is(state_of($node, $unlocker), 'running', 'all that time it trained');
 as('alice', "SELECT hyperband_cancel($unlocker)");
 is(as('alice', "SELECT hyperband_wait($unlocker, '10 s')"), 'cancelled', 'its study can be cancelled');
 
