@@ -190,20 +190,23 @@ if [ "$(sql -c "SELECT count(*) FROM hpo_bench.result WHERE method NOT LIKE 'hyp
 fi
 
 # Wall time in the peer's is the product of three ratios: CPU time an epoch, epochs, and how much of the cores was used.
+# The variance of a median of n is near pi/2 times that of their mean.
 sql -c "CREATE VIEW hpo_bench.pairs AS WITH m AS (
 	SELECT task, model, r, method, hpo_bench.mid(array_agg(wall), 3) AS wall, hpo_bench.mid(array_agg(cpu), 3) AS cpu,
-		hpo_bench.mid(array_agg(test), 6) AS test, hpo_bench.mid(array_agg(epochs), 1) AS epochs, max(test_rows) AS rows FROM hpo_bench.result GROUP BY 1, 2, 3, 4)
+		hpo_bench.mid(array_agg(test), 6) AS test, coalesce(var_samp(test) / count(*), 0) AS variance,
+		hpo_bench.mid(array_agg(epochs), 1) AS epochs, max(test_rows) AS rows FROM hpo_bench.result GROUP BY 1, 2, 3, 4)
 SELECT task, model, r, p.method AS peer, o.method AS ours, p.wall / o.wall AS faster, p.cpu / nullif(o.cpu, 0) AS less_cpu,
 	p.cpu / p.epochs / nullif(o.cpu / o.epochs, 0) AS less_an_epoch, p.epochs / o.epochs AS fewer_epochs, 100 * o.cpu / (2 * o.wall) AS busy,
 	100 * p.cpu / (2 * p.wall) AS peer_busy, o.test - p.test AS worse, o.test <= p.test AS strictly,
-	o.test <= p.test + sqrt(p.test * (1 - p.test) / p.rows) AS nearly,
+	o.test <= p.test + greatest(sqrt(p.test * (1 - p.test) / p.rows), sqrt(pi() / 2 * (o.variance + p.variance))) AS nearly,
 	CASE WHEN model = 'linear' THEN 10 WHEN task LIKE 'fashion%' THEN 2.5 ELSE 9 END AS goal,
 	CASE WHEN o.method LIKE '%, medium' THEN ', precision medium' ELSE '' END AS precision
 	FROM m AS p JOIN m AS o USING (task, model, r) WHERE o.method LIKE 'hyperband%' AND p.method NOT LIKE 'hyperband%'"
 echo
 echo "Times faster than each peer (medians), which is the product of: how much less CPU time an epoch of a trial takes, how many fewer"
 echo "epochs were trained, and how much busier two cores were.  Test error: as good where the median over seeds is not above the"
-echo "peer's; nearly where it is above it by at most one standard error of an error on that many test rows."
+echo "peer's; nearly where it is above it by at most one standard error: of the difference of two medians of seeds that are spread like"
+echo "these, or of an error on that many test rows where that is more."
 echo
 table "SELECT task, model, r AS \"R\", ours, peer, round(faster, 1) AS \"times faster, wall\", goal AS wanted, round(less_cpu, 1) AS \"times less CPU\",
 	round(less_an_epoch, 1) AS \"an epoch\", round(fewer_epochs, 2) AS \"times fewer epochs\", round(busy) || ' / ' || round(peer_busy) AS \"busy %, ours / peer\",

@@ -5,7 +5,8 @@ A line a table, model, R and precision of ours; figures are medians over the see
 - hyperband alone: the default method than the fastest peer, with the lowest and highest of the seeds, and by how much its test
   error is above that of the best peer;
 - each peer: for each peer the fastest of ours whose test error is no higher than that peer's, the least of these, chosen after
-  the fact; strictly, and with one standard error of an error on that many test rows allowed;
+  the fact; strictly, and with one standard error allowed: of the difference of two medians of seeds that are spread like
+  these, or of an error on that many test rows where that is more;
 - one for all: the fastest of ours than the fastest peer, its test error no higher than any peer's; likewise twice.
 """
 import collections
@@ -47,10 +48,15 @@ class Group:
         self.runs = {method: runs for method, runs in by_method.items() if set(self.seeds) <= set(runs)}
         self.wall = {method: statistics.median(runs[seed][0] for seed in self.seeds) for method, runs in self.runs.items()}
         self.error = {method: statistics.median(runs[seed][1] for seed in self.seeds) for method, runs in self.runs.items()}
+        # of a median of n, nearly pi/2 times that of their mean
+        n = len(self.seeds)
+        self.variance = {method: math.pi / 2 * statistics.variance(runs[seed][1] for seed in self.seeds) / n if n > 1 else 0.0
+                         for method, runs in self.runs.items()}
 
     def as_good(self, ours, peer, slack):
         error = self.error[peer]
-        return self.error[ours] <= error + slack * math.sqrt(error * (1 - error) / self.rows) + 1e-12
+        deviation = math.sqrt(max(error * (1 - error) / self.rows, self.variance[ours] + self.variance[peer]))
+        return self.error[ours] <= error + slack * deviation + 1e-12
 
     def each_peer(self, methods, slack):
         least = math.inf
