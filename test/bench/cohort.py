@@ -99,6 +99,10 @@ def parts(profile):
     return ", ".join(f"{group} {value:.1f} ({value / profile['all']:.0%})" for group, value in groups.items() if value >= 0.005 * profile["all"])
 
 
+def shown(value):
+    return "" if math.isnan(value) else f"{value:.1f}"
+
+
 def against_peers(bench):
     """Every work beside scikit-learn, PyTorch and sgemm; false where losses differ."""
     print("\nTrial-samples a CPU second against the better library; sgemm: 1024 x 1024 x 1024 by OpenBLAS in the same run, "
@@ -159,8 +163,8 @@ def against_peers(bench):
         if measured:
             exact = bench.profile(name, "--precision", "highest")
             goals.least(f"{name}, cohort of {trials}: FLOP/s of the products' operations in sgemm's, float32 both", 85, share, " %", why(exact), digits=1)
-        line(name, trials, *(f"{1e9 * cost[side]:.1f}" for side in ("ours", "float32", "medium", "sklearn", "torch", "torch_bf16")), f"{ratio:.1f}", goal,
-             judge(ratio, goal) if complete else "", f"{ratio_medium:.1f}", judge(ratio_medium, goal) if complete else "", f"{rate / 1e9:.1f}", f"{share:.0f}", 85 if measured else "",
+        line(name, trials, *(shown(1e9 * cost[side]) for side in ("ours", "float32", "medium", "sklearn", "torch", "torch_bf16")), shown(ratio), goal,
+             judge(ratio, goal) if complete else "", shown(ratio_medium), judge(ratio_medium, goal) if complete else "", f"{rate / 1e9:.1f}", f"{share:.0f}", 85 if measured else "",
              judge(share, 85 if measured else None), *((f"{apart:.0e}", f"{apart_medium:.0e}") if libraries else ("", "")))
         notes.update((f"ours {ours['provider']}", f"with medium {medium['provider']}"))
         notes.add(sgemm[0]["provider"])
