@@ -68,8 +68,8 @@ SELECT is_empty($$
 SELECT is_empty($$SELECT label, r.sampler, r.scheduler, r.resource FROM runs r JOIN hyperband.study s ON s.study_id = id WHERE r.scheduler IN ('full', 'halving', 'hyperband') AND label NOT IN ('limited', 'crashes')
 	AND resource_spent <> resource_planned$$, 'what was planned was spent');
 SELECT is_empty($$SELECT label, r.sampler FROM runs r JOIN hyperband.study s ON s.study_id = id WHERE r.scheduler = 'racing' AND resource_spent > resource_planned$$, 'a race spends at most what was planned');
-SELECT ok(count(*) > 15, 'without n_trials the plan grows until the time is over: ' || count(*) || ' trials') FROM hyperband.trial WHERE study_id = id('limited', 'tpe');
-SELECT ok(resource_planned > 30 AND max_resource IS NULL AND best_loss < 0.3, 'and the best so far is the result') FROM hyperband.study WHERE study_id = id('limited', 'tpe');
+SELECT ok(count(*) > 40, 'without n_trials the plan grows until the time is over: ' || count(*) || ' trials') FROM hyperband.trial WHERE study_id = id('limited', 'tpe');
+SELECT ok(resource_planned > 100 AND max_resource IS NULL AND best_loss < 0.3, 'and the best so far is the result') FROM hyperband.study WHERE study_id = id('limited', 'tpe');
 SELECT ok(bool_and(config ->> 'schedule' IS NULL OR config ->> 'schedule' IN ('constant', 'inverse_time')), 'no schedule there waits for an end') FROM hyperband.trial WHERE study_id = id('infinite', 'random');
 SELECT is(count(*)::int, 6, 'a grid of 2 x 3 points ends the study') FROM hyperband.trial WHERE study_id = id('exhausted', 'grid');
 SELECT is(count(*)::int, 4, 'n_trials takes part of it') FROM hyperband.trial WHERE study_id = id('capped', 'grid', 'full');

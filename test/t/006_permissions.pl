@@ -168,7 +168,7 @@ my $held = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHER
 is($node->safe_psql('postgres', "$held AND relation IN ('unlocker'::regclass, 'pima2'::regclass)"),
 	0, 'nor any lock on the table it was read from while it trains');
 # Its reports are short transactions on the catalog: a look may meet one, but not look after look.
-my $free = grep { select undef, undef, undef, 0.02; $node->safe_psql('postgres', $held) eq '0' } 1 .. 40;
+my $free = looks(sub { $node->safe_psql('postgres', $held) eq '0' });
 cmp_ok($free, '>', 24, "and none on any relation between two reports: $free of 40 looks");
 is(state_of($node, $unlocker), 'running', 'all that time it trained');
 as('alice', "SELECT hyperband_cancel($unlocker)");

@@ -154,12 +154,7 @@ for my $phase (qw(training loading))
 # While it trains nobody waits for it.
 my $victim = victim('training', '');
 # but for the moments of its short transactions
-my $quiet = 0;
-for (1 .. 40)
-{
-	$quiet += value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hyperband supervisor' AND backend_xmin IS NULL AND backend_xid IS NULL AND xact_start IS NULL");
-	sleep 0.02;
-}
+my $quiet = looks(sub { value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hyperband supervisor' AND backend_xmin IS NULL AND backend_xid IS NULL AND xact_start IS NULL") == 1 });
 cmp_ok($quiet, '>', 24, "training: no snapshot is held: $quiet of 40 looks");
 for my $statement ('ALTER TABLE letter ADD extra int', 'VACUUM FULL letter', 'ALTER TABLE letter ALTER x_box TYPE int', 'CREATE INDEX ON letter (x_box)',
 	'CLUSTER letter USING letter_pkey', 'TRUNCATE letter', 'DROP TABLE letter')

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw($patience new_cluster install_hyperband load_table error_of answer_of wait_for state_of supervisor_of trainers_of
+our @EXPORT = qw($patience new_cluster install_hyperband load_table error_of answer_of wait_for looks state_of supervisor_of trainers_of
   alive cpu_ticks history tune wait_study training_study started_again kill_at_work big_space);
 
 my $data = $ENV{HYPERBAND_DATA} || 'test/data';
@@ -110,6 +110,13 @@ sub wait_for
 		sleep 0.02;
 	}
 	return 0;
+}
+
+# looks(SUB): at how many of 40 looks, a moment apart, it is true.
+sub looks
+{
+	my ($condition) = @_;
+	return scalar grep { sleep 0.02; $condition->() } 1 .. 40;
 }
 
 sub state_of
