@@ -80,12 +80,14 @@ src/compute/%.o: CFLAGS += $(COMPUTE_FLAGS)
 ifeq ($(shell uname -m),x86_64)
 AVX2_FLAGS := -mavx2 -mfma
 AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+VBMI_FLAGS := $(AVX512_FLAGS) -mavx512vbmi
 # Compilers before gcc 11 know no AMX, those before gcc 10 no BF16: then its provider is never available.
 AMX_FLAGS := $(AVX512_FLAGS) $(shell $(CC) -mamx-tile -mamx-bf16 -E -x c /dev/null >/dev/null 2>&1 && echo -mamx-tile -mamx-bf16)
 BF16_FLAGS := $(AVX512_FLAGS) $(shell $(CC) -mavx512bf16 -E -x c /dev/null >/dev/null 2>&1 && echo -mavx512bf16)
 endif
 src/compute/%_avx2.o: CFLAGS += $(AVX2_FLAGS)
 src/compute/%_avx512.o: CFLAGS += $(AVX512_FLAGS)
+src/compute/%_vbmi.o: CFLAGS += $(VBMI_FLAGS)
 src/compute/%_amx.o: CFLAGS += $(AMX_FLAGS)
 src/compute/%_bf16.o: CFLAGS += $(BF16_FLAGS)
 

@@ -53,6 +53,47 @@ encode_kernels(void)
 	return chosen;
 }
 
+#ifdef HB_HAVE_X86_KERNELS
+extern const HbByteLookup hb_byte_lookup_vbmi;
+#endif
+
+const HbByteLookup *const hb_byte_lookup_list[] = {
+#ifdef HB_HAVE_X86_KERNELS
+	&hb_byte_lookup_vbmi,
+#endif
+	NULL};
+
+/* NULL: there is none that is faster than the kernels. */
+static const HbByteLookup *
+byte_lookup(void)
+{
+	static const HbByteLookup *chosen;
+	static bool known;
+
+	for (int i = 0; !known && chosen == NULL && hb_byte_lookup_list[i] != NULL; i++)
+		if (hb_byte_lookup_list[i]->available())
+			chosen = hb_byte_lookup_list[i];
+	known = true;
+	return chosen;
+}
+
+void
+hb_byte_values(double mean, double scale, float limit, HbByteValues *values)
+{
+	unsigned char all[256], bytes[sizeof(float)];
+	float value[256];
+
+	for (int i = 0; i < 256; i++)
+		all[i] = (unsigned char) i;
+	array_of_bytes(all, 256, mean, scale, limit, value);
+	for (int i = 0; i < 256; i++)
+	{
+		memcpy(bytes, &value[i], sizeof(bytes));
+		for (size_t p = 0; p < sizeof(bytes); p++)
+			values->plane[p][i] = bytes[p];
+	}
+}
+
 /* Rows expanded together: few enough that their records and inputs stay in the first-level cache. */
 #define BLOCK_ROWS 16
 #define AHEAD_ROWS 32
@@ -84,6 +125,8 @@ typedef struct Segment
 	double mean[SEGMENT_COLUMNS];
 	double scale[SEGMENT_COLUMNS];
 	float limit[SEGMENT_COLUMNS];
+	uint32_t looked_up; /* column whose bytes' values these are, plus 1 */
+	HbByteValues values;
 } Segment;
 
 static inline float
@@ -202,9 +245,10 @@ encode_sparse_categories(const HbColumn *column, const uint16_t *remap, const Bl
 	}
 }
 
+/* values: of its bytes; NULL: they are standardised one by one. */
 static void
-encode_array(const HbEncodeKernels *kernels, const HbColumn *column, const unsigned char *in,
-			 float *out)
+encode_array(const HbEncodeKernels *kernels, const HbByteValues *values, const HbColumn *column,
+			 const unsigned char *in, float *out)
 {
 	float limit = clip_of(column);
 	size_t element = column->kind == HB_COLUMN_BYTES ? 1 : sizeof(float);
@@ -212,6 +256,8 @@ encode_array(const HbEncodeKernels *kernels, const HbColumn *column, const unsig
 
 	if (missing)
 		memset(out, 0, (size_t) column->length * sizeof(float));
+	else if (values != NULL)
+		byte_lookup()->look_up(in, column->length, values, out);
 	else if (column->kind == HB_COLUMN_BYTES)
 		kernels->bytes(in, column->length, column->mean, column->scale, limit, out);
 	else
@@ -276,6 +322,7 @@ prepare_segment(const HbEncoder *encoder, uint32_t first, bool sparse, uint32_t 
 	uint64_t begin = UINT32_MAX, end = 0;
 
 	segment->first = first;
+	segment->looked_up = 0;
 	segment->n = encoder->ncolumns - first;
 	if (segment->n > SEGMENT_COLUMNS)
 		segment->n = SEGMENT_COLUMNS;
@@ -353,24 +400,42 @@ clear_row(const HbEncoder *encoder, bool categories, float *out, uint32_t padded
 		out[i] = 0.0f;
 }
 
+/* Bytes of a block of rows that are worth 256 values, which last to the end of the batch where no other column has any. */
+#define LEAST_LOOKED_UP 4096
+
+static const HbByteValues *
+values_of(Segment *segment, uint32_t c, const HbColumn *column, const Block *block)
+{
+	if (column->kind != HB_COLUMN_BYTES || byte_lookup() == NULL ||
+		(int64_t) column->length * block->n < LEAST_LOOKED_UP)
+		return NULL;
+	if (segment->looked_up != c + 1)
+	{
+		hb_byte_values(column->mean, column->scale, clip_of(column), &segment->values);
+		segment->looked_up = c + 1;
+	}
+	return &segment->values;
+}
+
 static void
-encode_arrays(const HbEncoder *encoder, const Segment *segment, uint32_t c, bool ahead,
+encode_arrays(const HbEncoder *encoder, Segment *segment, uint32_t c, bool ahead,
 			  const Block *block)
 {
 	const HbEncodeKernels *kernels = encode_kernels();
 	const HbColumn *column = encoder->columns + segment->first + c;
+	const HbByteValues *values = values_of(segment, c, column, block);
 
 	for (uint32_t i = 0; i < block->n; i++)
 	{
 		ask_for_next(segment, ahead, block, i);
-		encode_array(kernels, column, block->record[i] + column->record_offset,
+		encode_array(kernels, values, column, block->record[i] + column->record_offset,
 					 block->out + (size_t) i * block->stride + segment->to[c]);
 	}
 }
 
 /* The first loop over the rows asks for those of the next block, if it takes long enough. */
 static void
-encode_block(const HbEncoder *encoder, const Segment *segment, const Block *block)
+encode_block(const HbEncoder *encoder, Segment *segment, const Block *block)
 {
 	const HbColumn *columns = encoder->columns + segment->first;
 	bool ahead = segment->run[0] > 1 || hb_column_is_array(columns);
@@ -414,7 +479,7 @@ hb_encode_row(const HbEncoder *encoder, const void *record, float *out, uint32_t
 								code_of(column, record), to);
 				break;
 			default:
-				encode_array(encode_kernels(), column, in, to);
+				encode_array(encode_kernels(), NULL, column, in, to);
 				break;
 		}
 	}

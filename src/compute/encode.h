@@ -23,6 +23,26 @@ typedef struct HbEncodeKernels
 					const double *scale, const float *limit, float *out);
 } HbEncodeKernels;
 
+/* What each byte of an array becomes: byte p of its float, at plane[p]. */
+typedef struct HbByteValues
+{
+	unsigned char plane[sizeof(float)][256];
+} HbByteValues;
+
+/* As bytes of the kernels, of values that were made for many rows; the same bits. */
+typedef struct HbByteLookup
+{
+	const char *name;
+	bool (*available)(void);
+	void (*look_up)(const unsigned char *in, int32_t length, const HbByteValues *values,
+					float *out);
+} HbByteLookup;
+
+/* All that are compiled in, NULL-terminated. */
+extern const HbByteLookup *const hb_byte_lookup_list[];
+
+extern void hb_byte_values(double mean, double scale, float limit, HbByteValues *values);
+
 /* All that are compiled in, the fastest first, NULL-terminated; some may not be available. */
 extern const HbEncodeKernels *const hb_encode_kernel_list[];
 

@@ -57,6 +57,18 @@ hb_product_packed(const HbProvider *provider, const hb_real *packed, size_t k, s
 	product->b_panel = width * k;
 }
 
+/* Whole rows of a panel by instructions of that length. */
+static inline void
+copy_row(const float *restrict x, size_t count, hb_real *restrict out)
+{
+	if (count == HB_PANEL)
+		for (size_t c = 0; c < HB_PANEL; c++)
+			out[c] = x[c];
+	else
+		for (size_t c = 0; c < count; c++)
+			out[c] = x[c];
+}
+
 void
 hb_pack_gradient(const HbProvider *provider, const float *x, size_t n, size_t inputs, size_t stride,
 				 hb_real *out)
@@ -73,8 +85,7 @@ hb_pack_gradient(const HbProvider *provider, const float *x, size_t n, size_t in
 		size_t count = inputs - j < width ? inputs - j : width;
 
 		for (size_t i = 0; i < n; i++)
-			for (size_t c = 0; c < count; c++)
-				out[j * n + i * width + c] = x[i * stride + j + c];
+			copy_row(x + i * stride + j, count, out + j * n + i * width);
 	}
 }
 

@@ -34,9 +34,10 @@ typedef struct HbTile
 	size_t batch;       /* rows of each */
 	size_t nbatches;    /* filled */
 	size_t *count;      /* rows in each */
-	float *rows;        /* [batch][padded inputs] */
+	float *rows;        /* [batch][padded inputs], of one that is being packed */
 	hb_real **forward;  /* packed, each */
 	hb_real **gradient; /* NULL for evaluation */
+	size_t plain;       /* gradient's are not packed but rows of this length; 0: they are */
 	/* each, instead of all three, where mini-batches are sparse: a row a sample */
 	HbSparse *sparse;
 	uint32_t *labels; /* [capacity][batch] */

@@ -114,6 +114,22 @@ ask_ahead(const HbCohort *cohort, const HbGroup *group, size_t j, HbProduct *pro
 	product->ahead[1] = cohort->state_w[0] ? cohort->state_w[0] + at : product->ahead[0];
 }
 
+/* A mini-batch's columns j.. as the product's B. */
+static void
+take_columns(const HbCohort *cohort, size_t i, size_t j, HbProduct *product)
+{
+	const HbTile *tile = &cohort->tile;
+
+	if (tile->plain)
+	{
+		product->b = tile->gradient[i] + j;
+		product->b_row = product->b_width = tile->plain;
+	}
+	else
+		hb_product_packed(cohort->provider, tile->gradient[i], tile->count[i], cohort->padded, j,
+						  product);
+}
+
 static void
 dense_layer_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real *d, size_t i,
 					 size_t j, size_t count)
@@ -130,7 +146,7 @@ dense_layer_gradient(const HbCohort *cohort, const HbGroup *group, const hb_real
 						 .reuse_a = j > 0 ? HB_AGAIN : HB_FIRST,
 						 .ahead_row = cohort->stride};
 
-	hb_product_packed(cohort->provider, cohort->tile.gradient[i], n, cohort->padded, j, &product);
+	take_columns(cohort, i, j, &product);
 	ask_ahead(cohort, group, j, &product);
 	cohort->provider->product(&product);
 }

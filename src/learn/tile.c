@@ -6,13 +6,36 @@
 #include "compute/encode.h"
 #include "learn/cohort.h"
 
+#define LINE (64 / sizeof(float))
+
+/* First-layer rows that make up for packing, which saves each of them a little. */
+#define PACK_FOR_ROWS 96
+
+/*
+ * The length of rows that the gradient's product reads as they are encoded; 0: packing them pays.  An odd number of cache
+ * lines spreads the rows over the sets of the first-level cache; where a panel holds a row, it lies like this anyway.
+ */
+static size_t
+plain_length(const HbCohort *cohort)
+{
+	size_t lines = (cohort->padded + LINE - 1) / LINE;
+
+	if (sizeof(hb_real) != sizeof(float) || cohort->provider->panel == 0 ||
+		cohort->provider->pack != NULL)
+		return 0;
+	if (cohort->padded <= cohort->provider->panel)
+		return cohort->padded;
+	return cohort->rows <= PACK_FOR_ROWS ? (lines | 1) * LINE : 0;
+}
+
 /* A mini-batch packed for products. */
 static bool
 alloc_dense(HbCohort *cohort, HbTile *tile, size_t i, bool training, HbStatus *status)
 {
 	HbArena *arena = &cohort->arena;
 	size_t forward = hb_packed_size(cohort->provider, cohort->padded, tile->batch);
-	size_t gradient = hb_packed_size(cohort->provider, tile->batch, cohort->padded);
+	size_t gradient = tile->plain ? tile->batch * tile->plain
+								  : hb_packed_size(cohort->provider, tile->batch, cohort->padded);
 
 	tile->forward[i] = hb_arena_alloc(arena, forward, sizeof(hb_real), status);
 	if (training)
@@ -43,9 +66,12 @@ hb_tile_alloc(HbCohort *cohort, size_t capacity, size_t batch, bool training, Hb
 	HbArena *arena = &cohort->arena;
 	bool sparse = cohort->row_values > 0;
 
-	*tile = (HbTile){.capacity = capacity, .batch = batch};
+	*tile = (HbTile){.capacity = capacity,
+					 .batch = batch,
+					 .plain = training && !sparse ? plain_length(cohort) : 0};
 	tile->count = hb_arena_alloc(arena, capacity, sizeof(size_t), status);
-	tile->rows = hb_arena_alloc(arena, sparse ? 0 : batch * cohort->padded, sizeof(float), status);
+	tile->rows = hb_arena_alloc(arena, sparse || tile->plain ? 0 : batch * cohort->padded,
+								sizeof(float), status);
 	tile->forward = hb_arena_alloc(arena, capacity, sizeof(hb_real *), status);
 	tile->gradient = hb_arena_alloc(arena, capacity, sizeof(hb_real *), status);
 	tile->sparse = hb_arena_alloc(arena, capacity, sizeof(HbSparse), status);
@@ -79,14 +105,14 @@ static void
 fill_dense(const HbCohort *cohort, const uint32_t *rows, size_t following, size_t i, HbTile *tile)
 {
 	size_t count = tile->count[i];
+	size_t length = tile->plain ? tile->plain : cohort->padded;
+	float *x = tile->plain ? (float *) tile->gradient[i] : tile->rows;
 
 	hb_encode_rows(&cohort->encoder, cohort->context->dataset, rows, (uint32_t) count,
-				   (uint32_t) following, tile->rows, (uint32_t) cohort->padded);
-	hb_pack_forward(cohort->provider, tile->rows, count, cohort->padded, cohort->padded,
-					tile->forward[i]);
-	if (tile->gradient[i] != NULL)
-		hb_pack_gradient(cohort->provider, tile->rows, count, cohort->padded, cohort->padded,
-						 tile->gradient[i]);
+				   (uint32_t) following, x, (uint32_t) length);
+	hb_pack_forward(cohort->provider, x, count, cohort->padded, length, tile->forward[i]);
+	if (tile->gradient[i] != NULL && !tile->plain)
+		hb_pack_gradient(cohort->provider, x, count, cohort->padded, length, tile->gradient[i]);
 }
 
 void

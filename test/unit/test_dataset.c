@@ -380,6 +380,52 @@ test_corruption(void)
 	   opened);
 }
 
+static const HbEncodeKernels *
+reference_kernels(void)
+{
+	int k = 0;
+
+	while (hb_encode_kernel_list[k + 1] != NULL)
+		k++;
+	return hb_encode_kernel_list[k];
+}
+
+/* Bytes that are looked up become what standardising them one by one makes of them, to the last of any length. */
+static void
+test_byte_lookups(void)
+{
+	const HbEncodeKernels *reference = reference_kernels();
+	unsigned char bytes[400];
+	float expected[401], got[401];
+
+	for (int i = 0; i < 400; i++)
+		bytes[i] = (unsigned char) (i * 167 + i / 256);
+	for (int k = 0; hb_byte_lookup_list[k] != NULL; k++)
+	{
+		const HbByteLookup *lookup = hb_byte_lookup_list[k];
+		bool same = true;
+
+		if (!lookup->available())
+		{
+			tap_skip("this processor cannot run the %s encoder of bytes", lookup->name);
+			continue;
+		}
+		for (int32_t length = 0; length <= 399; length++)
+		{
+			float limit = length & 1 ? 2 : INFINITY;
+			HbByteValues values;
+
+			hb_byte_values(100.25, 0.013, limit, &values);
+			expected[length] = got[length] = 77;
+			reference->bytes(bytes + 1, length, 100.25, 0.013, limit, expected);
+			lookup->look_up(bytes + 1, length, &values, got);
+			same = same && memcmp(expected, got, (size_t) (length + 1) * sizeof(float)) == 0;
+		}
+		ok(same, "%s: bytes are looked up to the reference's bits, and nothing is written behind",
+		   lookup->name);
+	}
+}
+
 /* Every instruction set makes the same inputs of an array, wherever it lies, NaN and infinity too. */
 static void
 test_array_kernels(void)
@@ -387,7 +433,7 @@ test_array_kernels(void)
 	unsigned char bytes[1601];
 	float values[400], expected[1601], got[1601], limits[66];
 	double mean[66], scale[66];
-	const HbEncodeKernels *reference = NULL;
+	const HbEncodeKernels *reference = reference_kernels();
 
 	for (int c = 0; c < 66; c++)
 	{
@@ -401,8 +447,6 @@ test_array_kernels(void)
 	hb_random_normals(3, HB_STREAM_SAMPLE, 1, values, 400);
 	values[7] = NAN, values[100] = INFINITY, values[398] = 1e30f, values[399] = -INFINITY;
 	memcpy(bytes + 1, values, 1600);
-	for (int k = 0; hb_encode_kernel_list[k] != NULL; k++)
-		reference = hb_encode_kernel_list[k];
 	for (int k = 0; hb_encode_kernel_list[k] != reference; k++)
 	{
 		const HbEncodeKernels *kernels = hb_encode_kernel_list[k];
@@ -516,6 +560,7 @@ main(void)
 	build();
 	test_encode();
 	test_array_kernels();
+	test_byte_lookups();
 	test_columns_side_by_side();
 	test_categories();
 	test_flags();

@@ -118,23 +118,52 @@ same_results(const HbJobResult *a, const HbJobResult *b)
 	return same;
 }
 
-/* Whether the trials' mini-batches are kept sparse. */
-static bool
-is_sparse(const HbFamily *family, const HbProvider *provider, const HbDataset *dataset,
-		  HbJobTrial *trials)
+/* How so many trials' mini-batches are laid out. */
+typedef enum Layout
+{
+	SPARSE,
+	PLAIN, /* for the gradient, as they are encoded */
+	PACKED
+} Layout;
+
+static Layout
+layout(const HbFamily *family, const HbProvider *provider, const HbDataset *dataset,
+	   HbJobTrial *trials, uint32_t ntrials)
 {
 	HbTrainContext context = {.host = &hb_host_malloc, .provider = provider, .dataset = dataset};
-	HbJob job = {.metric = HB_METRIC_ERROR, .max_resource = 1, .ntrials = TRIALS, .trials = trials};
+	HbJob job = {
+		.metric = HB_METRIC_ERROR, .max_resource = 1, .ntrials = ntrials, .trials = trials};
 	HbCohort cohort;
 	HbStatus status;
-	bool sparse;
+	Layout found;
 
 	hb_status_init(&status);
 	if (dataset->header->task == HB_TASK_REGRESSION)
 		job.metric = HB_METRIC_RMSE;
-	sparse = hb_cohort_open(family, &context, &job, &cohort, &status) && cohort.row_values > 0;
+	if (!hb_cohort_open(family, &context, &job, &cohort, &status))
+	{
+		printf("Bail out! %s: %s\n", status.message, status.detail);
+		exit(1);
+	}
+	found = cohort.row_values > 0 ? SPARSE : cohort.tile.plain ? PLAIN : PACKED;
 	hb_arena_free(&cohort.arena);
-	return sparse;
+	return found;
+}
+
+/* Which of the two dense layouts a chunk has must not show: check_reproducible() compares trainings with both. */
+static void
+check_layouts(const HbProvider *provider)
+{
+	const HbFamily *family = hb_family_find("mlp");
+	HbDataset dataset = synthetic_dataset(1003, 37, 3, 1);
+	HbJobTrial trials[TRIALS];
+
+	varied_trials(family, &dataset, trials);
+	is_int(layout(family, provider, &dataset, trials, TRIALS), PACKED,
+		   "%s: mini-batches of many units are packed", provider->name);
+	is_int(layout(family, provider, &dataset, trials, 1), PLAIN,
+		   "%s: those of few are left as they are", provider->name);
+	synthetic_free(&dataset);
 }
 
 static void
@@ -218,8 +247,8 @@ check_sparse(const HbFamily *family, const HbProvider *provider, uint32_t classe
 	trials[0].params[hb_family_param_index(family, "learning_rate")] = rate;
 	zeros = train(family, provider, &dataset, trials, TRIALS, 0, epochs);
 	expanded = train(family, dense_only(provider), &dataset, trials, TRIALS, 0, epochs);
-	ok(is_sparse(family, provider, &dataset, trials) &&
-		   !is_sparse(family, dense_only(provider), &dataset, trials),
+	ok(layout(family, provider, &dataset, trials, TRIALS) == SPARSE &&
+		   layout(family, dense_only(provider), &dataset, trials, TRIALS) != SPARSE,
 	   "%s, %s, %u outputs, batch %g: rows are kept sparse", provider->name, family->name, classes,
 	   batch);
 	is_int(zeros.trials[0].outcome, rate > 1 ? HB_OUTCOME_DIVERGED : HB_OUTCOME_TRAINED,
@@ -533,6 +562,8 @@ main(void)
 	for (int i = 0; i < hb_nproviders; i++)
 		if (hb_providers[i] != NULL && hb_providers[i]->available())
 		{
+			if (hb_providers[i]->panel > 0 && hb_providers[i]->pack == NULL)
+				check_layouts(hb_providers[i]);
 			check_reproducible(mlp, hb_providers[i], synthetic_dataset(1003, 37, 5, 1), "dense");
 			check_reproducible(linear, hb_providers[i], synthetic_dataset(1003, 37, 2, 1), "dense");
 			check_reproducible(linear, hb_providers[i], synthetic_dataset(1003, 37, 1, 1), "dense");
