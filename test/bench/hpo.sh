@@ -47,19 +47,19 @@ sql -c "CREATE TABLE hpo_bench.result (task text, model text, r int, seed int, m
 	test float8, trials int, epochs bigint, test_rows int, PRIMARY KEY (task, model, r, seed, method))"
 sql -c "CREATE TABLE hpo_bench.busy (task text, model text, r int, seed int, method text, cohorts int, passes float8, trainers_cpu float8,
 	trained float8, late float8, late_cpu float8, PRIMARY KEY (task, model, r, seed, method))"
-csv=${OUT:+$OUT/hpo.csv} busy_csv=${OUT:+$OUT/hpo_busy.csv}
-if [ -n "$busy_csv" ] && [ -n "${KEEP:-}" ] && [ -s "$busy_csv" ]; then
+work=$(mktemp -d)
+chmod 755 "$work"
+csv=${OUT:-$work}/hpo.csv busy_csv=${OUT:-$work}/hpo_busy.csv
+if [ -n "${KEEP:-}" ] && [ -s "$busy_csv" ]; then
 	sql -c "\\copy hpo_bench.busy FROM '$busy_csv' (FORMAT csv, HEADER)"
 fi
-if [ -n "$csv" ] && [ -n "${KEEP:-}" ] && [ -s "$csv" ]; then
+if [ -n "${KEEP:-}" ] && [ -s "$csv" ]; then
 	sql -c "\\copy hpo_bench.result FROM '$csv' (FORMAT csv, HEADER)"
 fi
 sql -c "CREATE FUNCTION hpo_bench.spread(v float8[], digits int) RETURNS text LANGUAGE sql AS \$\$
 	SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY x))::numeric, digits)
 		|| CASE WHEN count(*) > 1 THEN format(' (%s-%s)', round(min(x)::numeric, digits), round(max(x)::numeric, digits)) ELSE '' END
 	FROM unnest(v) AS x \$\$"
-work=$(mktemp -d)
-chmod 755 "$work"
 case $TASKS in *fashion*)
 	for name in train-images-idx3 train-labels-idx1 t10k-images-idx3 t10k-labels-idx1; do
 		zcat "/usr/share/datasets/fashion-mnist/$name-ubyte.gz" >"$work/$name-ubyte"
@@ -86,7 +86,7 @@ measured()
 record()
 {
 	sql -c "INSERT INTO hpo_bench.result VALUES ('$task', '$model', $R, $seed, '$1', $2, $3, $4, $5, $6, $7, (SELECT count(*) FROM hpo_bench.${task}_test))"
-	[ -z "$csv" ] || sql -c "\\copy hpo_bench.result TO '$csv' (FORMAT csv, HEADER)"
+	sql -c "\\copy hpo_bench.result TO '$csv' (FORMAT csv, HEADER)"
 	note "$task $model R=$R seed $seed $1: $2 s wall, $3 s CPU, validation $4, test $5"
 }
 
@@ -106,7 +106,7 @@ ours()
 	sql -c "INSERT INTO hpo_bench.busy VALUES ('$task', '$model', $R, $seed, '$name', $cohorts, $passes, $trainers_cpu, $trained, $late, $late_cpu)
 		ON CONFLICT (task, model, r, seed, method) DO UPDATE SET (cohorts, passes, trainers_cpu, trained, late, late_cpu)
 			= (excluded.cohorts, excluded.passes, excluded.trainers_cpu, excluded.trained, excluded.late, excluded.late_cpu)"
-	[ -z "$busy_csv" ] || sql -c "\\copy hpo_bench.busy TO '$busy_csv' (FORMAT csv, HEADER)"
+	sql -c "\\copy hpo_bench.busy TO '$busy_csv' (FORMAT csv, HEADER)"
 	record "$name" "$wall" "$cpu" "$loss" "$test" "$(sql -c "SELECT count(*) FROM hyperband.trial WHERE study_id = $study")" \
 		"$(sql -c "SELECT resource_spent FROM hyperband.study WHERE study_id = $study")"
 	forget "$study"
@@ -189,61 +189,4 @@ if [ "$(sql -c "SELECT count(*) FROM hpo_bench.result WHERE method NOT LIKE 'hyp
 	exit 0
 fi
 
-# Wall time in the peer's is the product of three ratios: CPU time an epoch, epochs, and how much of the cores was used.
-# The variance of a median of n is near pi/2 times that of their mean.
-sql -c "CREATE VIEW hpo_bench.pairs AS WITH m AS (
-	SELECT task, model, r, method, hpo_bench.mid(array_agg(wall), 3) AS wall, hpo_bench.mid(array_agg(cpu), 3) AS cpu,
-		hpo_bench.mid(array_agg(test), 6) AS test, coalesce(var_samp(test) / count(*), 0) AS variance,
-		hpo_bench.mid(array_agg(epochs), 1) AS epochs, max(test_rows) AS rows FROM hpo_bench.result GROUP BY 1, 2, 3, 4)
-SELECT task, model, r, p.method AS peer, o.method AS ours, p.wall / o.wall AS faster, p.cpu / nullif(o.cpu, 0) AS less_cpu,
-	p.cpu / p.epochs / nullif(o.cpu / o.epochs, 0) AS less_an_epoch, p.epochs / o.epochs AS fewer_epochs, 100 * o.cpu / (2 * o.wall) AS busy,
-	100 * p.cpu / (2 * p.wall) AS peer_busy, o.test - p.test AS worse, o.test <= p.test AS strictly,
-	o.test <= p.test + greatest(sqrt(p.test * (1 - p.test) / p.rows), sqrt(pi() / 2 * (o.variance + p.variance))) AS nearly,
-	CASE WHEN model = 'linear' THEN 10 WHEN task LIKE 'fashion%' THEN 2.5 ELSE 9 END AS goal,
-	CASE WHEN o.method LIKE '%, medium' THEN ', precision medium' ELSE '' END AS precision
-	FROM m AS p JOIN m AS o USING (task, model, r) WHERE o.method LIKE 'hyperband%' AND p.method NOT LIKE 'hyperband%'"
-echo
-echo "Times faster than each peer (medians), which is the product of: how much less CPU time an epoch of a trial takes, how many fewer"
-echo "epochs were trained, and how much busier two cores were.  Test error: as good where the median over seeds is not above the"
-echo "peer's; nearly where it is above it by at most one standard error: of the difference of two medians of seeds that are spread like"
-echo "these, or of an error on that many test rows where that is more."
-echo
-table "SELECT task, model, r AS \"R\", ours, peer, round(faster, 1) AS \"times faster, wall\", goal AS wanted, round(less_cpu, 1) AS \"times less CPU\",
-	round(less_an_epoch, 1) AS \"an epoch\", round(fewer_epochs, 2) AS \"times fewer epochs\", round(busy) || ' / ' || round(peer_busy) AS \"busy %, ours / peer\",
-	round(worse, 4) AS \"test error, difference\", CASE WHEN strictly THEN 'yes' WHEN nearly THEN 'nearly' ELSE 'no' END AS \"as good\",
-	CASE WHEN strictly AND faster >= goal THEN 'met' WHEN nearly AND faster >= goal THEN 'nearly' ELSE 'missed' END AS \"goal\"
-	FROM hpo_bench.pairs ORDER BY 1, 2, 3, 4, 5"
-echo
-# Against each peer, the fastest of ours whose test error is as good as that peer's; the figure is the peer's for which this is least.
-goals "WITH peers AS (SELECT DISTINCT task, model, r, precision, peer, goal FROM hpo_bench.pairs),
-each AS (
-	SELECT p.*, s.ours, s.faster, s.less_an_epoch, s.fewer_epochs, s.busy, s.peer_busy, n.ours AS nearly_ours, n.faster AS nearly_faster FROM peers AS p
-	LEFT JOIN LATERAL (SELECT * FROM hpo_bench.pairs AS x WHERE (x.task, x.model, x.r, x.precision, x.peer) = (p.task, p.model, p.r, p.precision, p.peer) AND strictly ORDER BY faster DESC LIMIT 1) AS s ON true
-	LEFT JOIN LATERAL (SELECT * FROM hpo_bench.pairs AS x WHERE (x.task, x.model, x.r, x.precision, x.peer) = (p.task, p.model, p.r, p.precision, p.peer) AND nearly ORDER BY faster DESC LIMIT 1) AS n ON true),
-strict AS (SELECT DISTINCT ON (task, model, r, precision) * FROM each ORDER BY task, model, r, precision, coalesce(faster, 0)),
-near AS (SELECT DISTINCT ON (task, model, r, precision) * FROM each ORDER BY task, model, r, precision, coalesce(nearly_faster, 0))
-SELECT format('%s %s R=%s%s: against each peer the fastest of ours with no higher test error', task, model, r, precision), format('at least %s times faster', s.goal),
-	CASE WHEN s.faster IS NULL THEN format('none is as good as %s', s.peer) ELSE format('%s times (%s; %s)', round(s.faster, 1), s.ours, s.peer) END,
-	coalesce(s.faster >= s.goal, false), concat_ws('; ', CASE WHEN s.faster IS NOT NULL THEN format('CPU time of an epoch 1/%s of the peer''s, epochs 1/%s, cores busy %s %% to its %s %%',
-		round(s.less_an_epoch, 1), round(s.fewer_epochs, 2), round(s.busy), round(s.peer_busy)) END,
-		CASE WHEN n.nearly_faster IS NULL THEN format('none is within one standard error of %s', n.peer)
-		ELSE format('%s times where one standard error of the test error is allowed (%s; %s)', round(n.nearly_faster, 1), n.nearly_ours, n.peer) END)
-	FROM strict AS s JOIN near AS n USING (task, model, r, precision) ORDER BY task, model, r, precision"
-# The strictest reading: one method beats every peer, its time that of the fastest, its test error that of each.
-goals "WITH o AS (
-	SELECT task, model, r, precision, ours, goal, min(faster) AS faster, bool_and(strictly) AS strictly, bool_and(nearly) AS nearly,
-		(array_agg(p ORDER BY faster))[1] AS near, (array_agg(p ORDER BY worse DESC))[1] AS good FROM hpo_bench.pairs AS p GROUP BY 1, 2, 3, 4, 5, 6),
-best AS (SELECT DISTINCT ON (task, model, r, precision) *, strictly AND faster >= goal AS met FROM o
-	ORDER BY task, model, r, precision, strictly AND faster >= goal DESC, nearly AND faster >= goal DESC, faster DESC)
-SELECT format('%s %s R=%s: %s alone, test error no higher than any peer''s', task, model, r, ours), format('at least %s times faster than the fastest peer', goal),
-	format('%s times (%s); test error %s %s (%s)', round(faster, 1), (near).peer, round(abs((good).worse), 4),
-		CASE WHEN (good).worse > 0 THEN 'higher' ELSE 'lower' END, (good).peer), met,
-	concat_ws('; ', CASE WHEN faster >= goal AND nearly THEN 'met where one standard error of the test error is allowed' END,
-		CASE WHEN NOT nearly THEN 'test error higher by more than one standard error' END,
-		CASE WHEN faster < goal THEN format('against %s: CPU time of an epoch 1/%s, epochs 1/%s, cores busy %s %% to its %s %%',
-			(near).peer, round((near).less_an_epoch, 1), round((near).fewer_epochs, 2), round((near).busy), round((near).peer_busy))
-			|| coalesce((SELECT format('; stages of at most 10 trials: %s %% of the wall time, trainers busy %s %%',
-				hpo_bench.mid(array_agg(100 * late / wall), 0), hpo_bench.mid(array_agg(100 * late_cpu / (2 * nullif(late, 0))), 0))
-				FROM hpo_bench.result JOIN hpo_bench.busy USING (task, model, r, seed, method)
-				WHERE (task, model, r, method) = (best.task, best.model, best.r, best.ours) HAVING count(late) > 0), '') END)
-	FROM best ORDER BY task, model, r, precision"
+"$python" "$here/hpo_goals.py" "$csv" "$busy_csv"

@@ -1,4 +1,4 @@
-"""README's tables of studies from what hpo.sh measured: hpo_table.py HPO.CSV prints Markdown.
+"""Ours beside the peers, from what hpo.sh measured: hpo_table.py HPO.CSV prints README's tables; hpo.sh's goals import it.
 
 A line a table, model, R and precision of ours; figures are medians over the seeds that all peers have.  A cell is wall seconds
 (test error).  The last columns say how many times faster ours are:
@@ -16,7 +16,7 @@ import statistics
 import sys
 
 TASKS = {"fashion_10k": "Fashion-MNIST 10,000", "adult": "adult", "letter": "letter", "synthetic": "synthetic",
-         "fashion_60k": "Fashion-MNIST 60,000"}
+         "digits": "digits", "fashion_60k": "Fashion-MNIST 60,000"}
 PEERS = ["scikit-learn halving", "Optuna Hyperband, PyTorch", "random search, PyTorch"]
 OURS = ["hyperband", "hyperband, tpe", "hyperband, halving", "hyperband, random search", "hyperband, sobol, halving",
         "hyperband, sobol, asha"]
@@ -29,25 +29,27 @@ def number(value):
 
 
 def ratio(value):
-    return "–" if value is None else f"{value:.1f}" if value < 20 else f"{value:.0f}"
+    return "–" if not value else f"{value:.1f}" if value < 20 else f"{value:.0f}"
 
 
 class Group:
     """What was measured of one table and model at one R."""
 
-    def __init__(self, rows):
+    def __init__(self, task, model, r, rows):
+        self.task, self.model, self.r = task, model, r
         self.rows = int(rows[0]["test_rows"])
+        self.goal = 10 if model == "linear" else 2.5 if task.startswith("fashion") else 9
         by_method = collections.defaultdict(dict)
         for row in rows:
             # peers print a mean of six digits
             error = round(float(row["test"]) * self.rows) / self.rows
-            by_method[row["method"]][row["seed"]] = (float(row["wall"]), error)
+            by_method[row["method"]][row["seed"]] = (float(row["wall"]), error, float(row["cpu"]), float(row["epochs"]))
         self.seeds = sorted(set.intersection(*(set(by_method[peer]) for peer in PEERS)))
         if not self.seeds:
             return
         self.runs = {method: runs for method, runs in by_method.items() if set(self.seeds) <= set(runs)}
-        self.wall = {method: statistics.median(runs[seed][0] for seed in self.seeds) for method, runs in self.runs.items()}
-        self.error = {method: statistics.median(runs[seed][1] for seed in self.seeds) for method, runs in self.runs.items()}
+        self.wall, self.error, self.cpu, self.epochs = (
+            {method: statistics.median(runs[seed][n] for seed in self.seeds) for method, runs in self.runs.items()} for n in range(4))
         # of a median of n, nearly pi/2 times that of their mean
         n = len(self.seeds)
         self.variance = {method: math.pi / 2 * statistics.variance(runs[seed][1] for seed in self.seeds) / n if n > 1 else 0.0
@@ -58,56 +60,82 @@ class Group:
         deviation = math.sqrt(max(error * (1 - error) / self.rows, self.variance[ours] + self.variance[peer]))
         return self.error[ours] <= error + slack * deviation + 1e-12
 
+    def faster(self, ours, peer):
+        return self.wall[peer] / self.wall[ours]
+
+    def fastest_peer(self):
+        return min(PEERS, key=self.wall.get)
+
     def each_peer(self, methods, slack):
-        least = math.inf
+        """(times faster, ours, peer) of the peer beside which the fastest that is as good gains least; None for ours where none is."""
+        pairs = []
         for peer in PEERS:
-            times = [self.wall[peer] / self.wall[ours] for ours in methods if self.as_good(ours, peer, slack)]
-            if not times:
-                return None
-            least = min(least, max(times))
-        return least
+            as_good = [(self.faster(ours, peer), ours, peer) for ours in methods if self.as_good(ours, peer, slack)]
+            pairs.append(max(as_good, default=(0.0, None, peer)))
+        return min(pairs, key=lambda pair: pair[0])
 
     def one_for_all(self, methods, slack):
-        fastest = min(self.wall[peer] for peer in PEERS)
-        return max((fastest / self.wall[ours] for ours in methods if all(self.as_good(ours, peer, slack) for peer in PEERS)), default=None)
+        """(times faster than the fastest peer, ours) of the fastest that is as good as all; None for ours where none is."""
+        return max(((self.faster(ours, self.fastest_peer()), ours) for ours in methods
+                    if all(self.as_good(ours, peer, slack) for peer in PEERS)), default=(0.0, None))
 
     def alone(self, method):
-        fastest = min(PEERS, key=self.wall.get)
+        fastest = self.fastest_peer()
         by_seed = [self.runs[fastest][seed][0] / self.runs[method][seed][0] for seed in self.seeds]
         worse = self.error[method] - min(self.error[peer] for peer in PEERS)
-        return f"{ratio(self.wall[fastest] / self.wall[method])} ({ratio(min(by_seed))}–{ratio(max(by_seed))}), {worse:+.4f}"
+        return f"{ratio(self.faster(method, fastest))} ({ratio(min(by_seed))}–{ratio(max(by_seed))}), {worse:+.4f}"
 
 
-def lines(name, model, r, group):
-    for suffix in "", ", medium":
-        methods = [method + suffix for method in OURS if method + suffix in group.runs]
-        if not methods:
-            continue
-        cells = [f"{name}, {model}{suffix}", r, str(len(group.seeds))]
+    def precisions(self):
+        """Pairs of the suffix of a precision and the methods of ours that were measured with it."""
+        for suffix in "", ", medium":
+            methods = [method + suffix for method in OURS if method + suffix in self.runs]
+            if methods:
+                yield suffix, methods
+
+
+def lines(group):
+    for suffix, methods in group.precisions():
+        cells = [f"{TASKS[group.task]}, {group.model}{suffix}", group.r, str(len(group.seeds))]
         cells += [f"{number(group.wall[m + suffix])} ({group.error[m + suffix]:.3f})" if m + suffix in group.runs else "" for m in OURS]
         cells += [f"{number(group.wall[peer])} ({group.error[peer]:.3f})" if not suffix else "" for peer in PEERS]
-        cells.append(str(10 if model == "linear" else 2.5 if name.startswith("Fashion") else 9))
+        cells.append(str(group.goal))
         cells.append(group.alone("hyperband" + suffix) if "hyperband" + suffix in group.runs else "")
-        cells += [f"{ratio(figure(methods, 0))}, {ratio(figure(methods, 1))}" for figure in (group.each_peer, group.one_for_all)]
+        cells += [f"{ratio(figure(methods, 0)[0])}, {ratio(figure(methods, 1)[0])}" for figure in (group.each_peer, group.one_for_all)]
         yield cells
 
 
-def main():
-    groups = collections.defaultdict(list)
-    with open(sys.argv[1]) as file:
+def show(cells):
+    print("| " + " | ".join(cells) + " |")
+
+
+def heads(cells):
+    show(cells)
+    show(["---"] * len(cells))
+
+
+def read(path):
+    """The groups that hpo.csv holds; seeds are empty where none has all peers, and nothing but these is known then."""
+    rows = collections.defaultdict(list)
+    with open(path) as file:
         for row in csv.DictReader(file):
-            groups[row["r"], row["task"], row["model"]].append(row)
-    print("| " + " | ".join(HEADS) + " |\n" + "| --- " * len(HEADS) + "|")
-    for r in sorted({r for r, _, _ in groups}, key=int):
-        for task, name in TASKS.items():
-            for model in ("linear", "mlp"):
-                rows = groups.get((r, task, model))
-                group = rows and Group(rows)
-                if group and group.seeds:
-                    for cells in lines(name, model, r, group):
-                        print("| " + " | ".join(cells) + " |")
-                elif group:
-                    print(f"{name}, {model}, R = {r}: no seed that all peers have", file=sys.stderr)
+            rows[row["r"], row["task"], row["model"]].append(row)
+    for r in sorted({r for r, _, _ in rows}, key=int):
+        for task in TASKS:
+            for model in "linear", "mlp":
+                if (r, task, model) in rows:
+                    yield Group(task, model, r, rows[r, task, model])
 
 
-main()
+def main():
+    heads(HEADS)
+    for group in read(sys.argv[1]):
+        if not group.seeds:
+            print(f"{TASKS[group.task]}, {group.model}, R = {group.r}: no seed that all peers have", file=sys.stderr)
+            continue
+        for cells in lines(group):
+            show(cells)
+
+
+if __name__ == "__main__":
+    main()
