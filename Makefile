@@ -74,22 +74,24 @@ endif
 # A square root that sets errno keeps loops from being vectorised; comparisons that may trap, and a path of its own for
 # arguments that were cut to a range (gcc), make them twice as long.  None of the three changes a result.
 compute_flags = -fno-math-errno -fno-trapping-math $(shell $(1) -fno-thread-jumps -E -x c /dev/null >/dev/null 2>&1 && echo -fno-thread-jumps)
-COMPUTE_FLAGS := $(call compute_flags,$(CC))
-src/compute/%.o: CFLAGS += $(COMPUTE_FLAGS)
-# Kernels for one instruction set each; which one runs is decided at run time.
+# Kernels for one instruction set each, src/compute/NAME_SET.c with FLAGS_SET; which one runs is decided at run time.
+KERNEL_SETS := avx2 avx512 vbmi amx bf16
 ifeq ($(shell uname -m),x86_64)
-AVX2_FLAGS := -mavx2 -mfma
-AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
-VBMI_FLAGS := $(AVX512_FLAGS) -mavx512vbmi
+FLAGS_avx2 := -mavx2 -mfma
+FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+FLAGS_vbmi := $(FLAGS_avx512) -mavx512vbmi
 # Compilers before gcc 11 know no AMX, those before gcc 10 no BF16: then its provider is never available.
-AMX_FLAGS := $(AVX512_FLAGS) $(shell $(CC) -mamx-tile -mamx-bf16 -E -x c /dev/null >/dev/null 2>&1 && echo -mamx-tile -mamx-bf16)
-BF16_FLAGS := $(AVX512_FLAGS) $(shell $(CC) -mavx512bf16 -E -x c /dev/null >/dev/null 2>&1 && echo -mavx512bf16)
+FLAGS_amx := $(FLAGS_avx512) $(shell $(CC) -mamx-tile -mamx-bf16 -E -x c /dev/null >/dev/null 2>&1 && echo -mamx-tile -mamx-bf16)
+FLAGS_bf16 := $(FLAGS_avx512) $(shell $(CC) -mavx512bf16 -E -x c /dev/null >/dev/null 2>&1 && echo -mavx512bf16)
 endif
-src/compute/%_avx2.o: CFLAGS += $(AVX2_FLAGS)
-src/compute/%_avx512.o: CFLAGS += $(AVX512_FLAGS)
-src/compute/%_vbmi.o: CFLAGS += $(VBMI_FLAGS)
-src/compute/%_amx.o: CFLAGS += $(AMX_FLAGS)
-src/compute/%_bf16.o: CFLAGS += $(BF16_FLAGS)
+# compute_objects FOLDER,VARIABLE,COMPILER: adds to VARIABLE, for the objects in FOLDER, what is said above; every build of
+# src/compute calls it.
+define compute_objects
+$(1)/%.o: $(2) += $(call compute_flags,$(3))
+$(foreach set,$(KERNEL_SETS),$(1)/%_$(set).o: $(2) += $(FLAGS_$(set))
+)
+endef
+$(eval $(call compute_objects,src/compute,CFLAGS,$(CC)))
 
 OPENBLAS_LIBS ?= $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas)
 

@@ -7,16 +7,10 @@ UNIT_CFLAGS ?= -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -Wn
 UNIT_CC ?= $(if $(CC),$(CC),cc)
 UNIT_LIB_SRC := $(CORE_SRC) $(COMPUTE_SRC) $(LEARN_SRC) $(TUNE_SRC)
 UNIT_OBJ := $(patsubst src/%.c,build/core/%.o,$(UNIT_LIB_SRC))
-UNIT_DOUBLE_OBJ := $(patsubst src/%.c,build/double/%.o,$(filter-out src/compute/openblas% src/compute/%_avx2.c src/compute/%_avx512.c src/compute/%_vbmi.c src/compute/%_amx.c src/compute/%_bf16.c,$(UNIT_LIB_SRC)))
+UNIT_DOUBLE_OBJ := $(patsubst src/%.c,build/double/%.o,$(filter-out src/compute/openblas% $(foreach set,$(KERNEL_SETS),src/compute/%_$(set).c),$(UNIT_LIB_SRC)))
 UNIT_HEADERS := $(wildcard src/*/*.h test/unit/*.h)
 
-UNIT_COMPUTE_FLAGS := $(call compute_flags,$(UNIT_CC))
-build/core/compute/%.o: UNIT_CFLAGS += $(UNIT_COMPUTE_FLAGS)
-build/core/compute/%_avx2.o: UNIT_CFLAGS += $(AVX2_FLAGS)
-build/core/compute/%_avx512.o: UNIT_CFLAGS += $(AVX512_FLAGS)
-build/core/compute/%_vbmi.o: UNIT_CFLAGS += $(VBMI_FLAGS)
-build/core/compute/%_amx.o: UNIT_CFLAGS += $(AMX_FLAGS)
-build/core/compute/%_bf16.o: UNIT_CFLAGS += $(BF16_FLAGS)
+$(eval $(call compute_objects,build/core/compute,UNIT_CFLAGS,$(UNIT_CC)))
 
 build/core/%.o: src/%.c $(UNIT_HEADERS)
 	@mkdir -p $(@D)
