@@ -10,7 +10,7 @@ import sys
 
 import goal
 import hpo_table
-from hpo_table import PEERS, heads, show
+from hpo_table import PEERS, heads, ratio, show
 
 ABOVE = """
 Times faster than each peer (medians), which is the product of: how much less CPU time an epoch of a trial takes, how many fewer
@@ -45,7 +45,7 @@ def table(groups):
             for pair in (Pair(group, ours, peer) for ours in methods for peer in PEERS):
                 good = next((word for word, slack in (("yes", 0), ("nearly", 1)) if group.as_good(pair.ours, pair.peer, slack)), "no")
                 met = {"yes": "met", "nearly": "nearly", "no": "missed"}[good] if pair.faster >= group.goal else "missed"
-                show([group.task, group.model, group.r, pair.ours, pair.peer, f"{pair.faster:.1f}", str(group.goal), f"{pair.less_cpu:.1f}",
+                show([group.task, group.model, group.r, pair.ours, pair.peer, ratio(pair.faster, group.goal), str(group.goal), f"{pair.less_cpu:.1f}",
                       f"{pair.less_an_epoch:.1f}", f"{pair.fewer_epochs:.2f}", f"{pair.busy:.0f} / {pair.peer_busy:.0f}",
                       f"{pair.worse:.4f}", good, met])
 
@@ -57,7 +57,7 @@ def goal_each_peer(group, suffix, methods):
     why.append(f"{allowed:.1f} times where one standard error of the test error is allowed ({nearly}; {beside})" if nearly
                else f"none is within one standard error of {beside}")
     goal.goal(f"{group.task} {group.model} R={group.r}{suffix}: against each peer the fastest of ours with no higher test error",
-              f"at least {group.goal} times faster", f"{faster:.1f} times ({ours}; {peer})" if ours else f"none is as good as {peer}",
+              f"at least {group.goal} times faster", f"{ratio(faster, group.goal)} times ({ours}; {peer})" if ours else f"none is as good as {peer}",
               faster >= group.goal, "; ".join(why))
 
 
@@ -89,7 +89,7 @@ def goal_one_for_all(group, suffix, methods, busy):
         why.append(f"against {fastest}: {Pair(group, ours, fastest).profile()}{late(group, ours, busy)}")
     goal.goal(f"{group.task} {group.model} R={group.r}{suffix}: {ours} alone, test error no higher than any peer's",
               f"at least {group.goal} times faster than the fastest peer",
-              f"{faster:.1f} times ({fastest}); test error {abs(worst.worse):.4f} {'higher' if worst.worse > 0 else 'lower'} ({worst.peer})",
+              f"{ratio(faster, group.goal)} times ({fastest}); test error {abs(worst.worse):.4f} {'higher' if worst.worse > 0 else 'lower'} ({worst.peer})",
               met, "; ".join(why))
 
 

@@ -5,8 +5,8 @@ A line a table, model, R and precision of ours; figures are medians over the see
 - hyperband alone: the default method than the fastest peer, with the lowest and highest of the seeds, and by how much its test
   error is above that of the best peer;
 - each peer: for each peer the fastest of ours whose test error is no higher than that peer's, the least of these, chosen after
-  the fact; strictly, and with one standard error allowed: of the difference of two medians of seeds that are spread like
-  these, or of an error on that many test rows where that is more;
+  the fact, bold where it is below the goal; strictly, and with one standard error allowed: of the difference of two medians of
+  seeds that are spread like these, or of an error on that many test rows where that is more;
 - one for all: the fastest of ours than the fastest peer, its test error no higher than any peer's; likewise twice.
 """
 import collections
@@ -28,8 +28,14 @@ def number(value):
     return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 20 else f"{value:.0f}"
 
 
-def ratio(value):
-    return "–" if not value else f"{value:.1f}" if value < 20 else f"{value:.0f}"
+def ratio(value, goal=0):
+    """With as many digits as tell on which side of the goal it is."""
+    text = "–" if not value else f"{value:.1f}" if value < 20 else f"{value:.0f}"
+    return f"{value:.2f}" if value and value < goal <= float(text) else text
+
+
+def bold_if_missed(value, goal):
+    return ratio(value, goal) if value >= goal else f"**{ratio(value, goal)}**"
 
 
 class Group:
@@ -101,7 +107,8 @@ def lines(group):
         cells += [f"{number(group.wall[peer])} ({group.error[peer]:.3f})" if not suffix else "" for peer in PEERS]
         cells.append(str(group.goal))
         cells.append(group.alone("hyperband" + suffix) if "hyperband" + suffix in group.runs else "")
-        cells += [f"{ratio(figure(methods, 0)[0])}, {ratio(figure(methods, 1)[0])}" for figure in (group.each_peer, group.one_for_all)]
+        cells.append(", ".join(bold_if_missed(group.each_peer(methods, slack)[0], group.goal) for slack in (0, 1)))
+        cells.append(", ".join(ratio(group.one_for_all(methods, slack)[0]) for slack in (0, 1)))
         yield cells
 
 
