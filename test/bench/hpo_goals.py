@@ -54,7 +54,7 @@ def goal_each_peer(group, suffix, methods):
     faster, ours, peer = group.each_peer(methods, 0)
     allowed, nearly, beside = group.each_peer(methods, 1)
     why = [Pair(group, ours, peer).profile()] if ours else []
-    why.append(f"{allowed:.1f} times where one standard error of the test error is allowed ({nearly}; {beside})" if nearly
+    why.append(f"{ratio(allowed, group.goal)} times where one standard error of the test error is allowed ({nearly}; {beside})" if nearly
                else f"none is within one standard error of {beside}")
     goal.goal(f"{group.task} {group.model} R={group.r}{suffix}: against each peer the fastest of ours with no higher test error",
               f"at least {group.goal} times faster", f"{ratio(faster, group.goal)} times ({ours}; {peer})" if ours else f"none is as good as {peer}",
