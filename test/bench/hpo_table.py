@@ -108,7 +108,7 @@ def lines(group):
         cells.append(str(group.goal))
         cells.append(group.alone("hyperband" + suffix) if "hyperband" + suffix in group.runs else "")
         cells.append(", ".join(bold_if_missed(group.each_peer(methods, slack)[0], group.goal) for slack in (0, 1)))
-        cells.append(", ".join(ratio(group.one_for_all(methods, slack)[0]) for slack in (0, 1)))
+        cells.append(", ".join(ratio(group.one_for_all(methods, slack)[0], group.goal) for slack in (0, 1)))
         yield cells
 
 
